@@ -155,10 +155,10 @@ def serve(workers: int, timing: str, folder: str) -> None:
     _allow_files()
     warm_up()
 
-    def work(number: int, ready: Callable[[], None]) -> None:
+    def work(number: int, ready: Callable[[], None], answering: Callable[[], int]) -> None:
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        server = FakeProviderServer("127.0.0.1", port, settings=settings, worker=Worker(number, workers))
+        server = FakeProviderServer("127.0.0.1", port, settings=settings, worker=Worker(number, workers, answering))
         with server:
             settle()
             ready()

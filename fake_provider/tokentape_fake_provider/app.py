@@ -25,7 +25,7 @@ from tokentape_fake_provider.answers.stored_endpoints import stored_answer
 from tokentape_fake_provider.answers.websocket import answer_websocket, deny
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, control_routes
+from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, READY_PATH, control_routes
 from tokentape_fake_provider.errors import StoreUnavailableError, UnknownSessionError
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.fault_injection.apply import apply_late_fault
@@ -61,7 +61,7 @@ T = TypeVar("T")
 LONG_SCRIPT: Final = 20_000
 """The most characters that are encoded (in about 50 ms) while the other requests wait."""
 
-_PATHS: Final = ("/", HEALTH_PATH, METRICS_PATH)
+_PATHS: Final = ("/", HEALTH_PATH, METRICS_PATH, READY_PATH)
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 

@@ -22,10 +22,14 @@ from tokentape_fake_provider.sessions.store import MemoryStore, SessionStore
 
 
 class Worker(NamedTuple):
-    """One of `of` processes that answer on the same port and share no state; `number` is from 0."""
+    """One of `of` processes that answer on the same port and share no state; `number` is from 0.
+
+    `answering` returns how many of them answer at the moment.
+    """
 
     number: int
     of: int
+    answering: Callable[[], int]
 
 
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):

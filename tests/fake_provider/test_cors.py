@@ -46,7 +46,7 @@ def cors_of(response: httpx2.Response) -> dict[str, str]:
     "path",
     [
         *("/v1/chat/completions", "/s/nobody/v1/messages", "/model/m/converse-stream", "/nowhere", "/v1/models"),
-        *("/_tokentape/sessions", "/_tokentape/nothing", "/health", "/metrics", "/s/default"),
+        *("/_tokentape/sessions", "/_tokentape/nothing", "/health", "/ready", "/metrics", "/s/default"),
     ],
 )
 def test_preflights(path: str, server: FakeProviderServer, client: httpx2.Client) -> None:
@@ -131,7 +131,7 @@ def test_errors_faults_and_the_control_api(server: FakeProviderServer, client: h
         client.get("/v1/models", headers={"origin": PAGE}),
         client.get("/v1/models", headers={"origin": PAGE, "x-long": "x" * 70_000}),
     ]
-    with FakeProviderServer(worker=Worker(0, 2)) as worker:
+    with FakeProviderServer(worker=Worker(0, 2, lambda: 2)) as worker:
         found.append(httpx2.get(f"{worker.url}/_tokentape/sessions", headers={"origin": PAGE}))
     statuses = [answer.status_code for answer in found]
     assert statuses == [429, 503, 404, 404, 405, 413, 401, 200, 404, 200, 200, 200, 431, 501]

@@ -22,10 +22,10 @@ from tokentape_fake_provider.control import (
     sessions,
     streams,
 )
-from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, Api, Routes
+from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, READY_PATH, Api, Routes
 from tokentape_fake_provider.control.openapi import with_openapi
 
-__all__ = ["CONTROL_PATH", "HEALTH_PATH", "METRICS_PATH", "control_routes"]
+__all__ = ["CONTROL_PATH", "HEALTH_PATH", "METRICS_PATH", "READY_PATH", "control_routes"]
 
 
 def control_routes(config: AppConfig) -> Starlette:

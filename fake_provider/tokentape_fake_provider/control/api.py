@@ -37,6 +37,7 @@ from tokentape_fake_provider.sessions.session import Session
 
 CONTROL_PATH: Final = "/_tokentape"
 HEALTH_PATH: Final = "/health"
+READY_PATH: Final = "/ready"
 METRICS_PATH: Final = "/metrics"
 _STATELESS: Final = (CONTROL_PATH, f"{CONTROL_PATH}/faults", f"{CONTROL_PATH}/openapi.json")
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -58,7 +59,7 @@ class Api:
 
     def application(self, *tables: Routes, public: Routes) -> Starlette:
         """Return the routes as an ASGI application; the `public` ones need no token."""
-        routes = [Route(HEALTH_PATH, self._health), Route("/", self._root)]
+        routes = [Route(HEALTH_PATH, self._health), Route(READY_PATH, self._ready), Route("/", self._root)]
         for path, handlers in public.items():
             routes.append(Route(path, partial(self._serve, handlers, public=True), methods=_METHODS))
         for path, handlers in ((path, handlers) for table in tables for path, handlers in table.items()):
@@ -102,6 +103,23 @@ class Api:
     async def _health(self, _: Request) -> Response:
         """GET /health."""
         return json_response({"status": "ok"})
+
+    async def _ready(self, _: Request) -> Response:
+        """GET /ready: whether all workers answer, and the store that they share."""
+        problems, worker = [], self.config.worker
+        workers = 1 if worker is None else worker.of
+        answering = 1 if worker is None else worker.answering()
+        if answering < workers:
+            problems.append(f"{answering} of {workers} workers answer: the others are starting")
+        try:
+            await self.store.check()
+        except StoreUnavailableError as error:
+            problems.append(str(error))
+        status = "not ready" if problems else "ready"
+        return json_response(
+            {"status": status, "workers": workers, "answering": answering, "problems": problems},
+            503 if problems else 200,
+        )
 
     async def _root(self, request: Request) -> Response:
         """GET /: the console for a browser, health for others."""

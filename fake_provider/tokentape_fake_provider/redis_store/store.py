@@ -45,6 +45,7 @@ T = TypeVar("T")
 _PREFIX: Final = "tokentape:"
 _SESSIONS: Final = "tokentape:sessions"
 _TIMEOUT_S: Final = 5.0
+_CHECK_S: Final = 2.0
 _TRIES: Final = 200
 _FOLLOW_MS: Final = 500
 _AGAIN_S: Final = 0.2
@@ -118,9 +119,9 @@ class RedisStore:
     async def _run(self, script: str, *keys: str, args: Sequence[Any] = ()) -> Any:
         return await self._call(self._scripts[script](keys=keys, args=args))
 
-    async def _call(self, command: Awaitable[Any]) -> Any:
+    async def _call(self, command: Awaitable[Any], within: float = _TIMEOUT_S) -> Any:
         with self._address.errors():
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with asyncio.timeout(within):
                 return await command
 
     async def find(self, session_id: str) -> Session | None:
@@ -426,6 +427,10 @@ class RedisStore:
                 continue
             if self._reports and self._reports[0] is report:
                 self._reports.popleft()
+
+    async def check(self) -> None:
+        """Raise `StoreUnavailableError` unless the store answers within 2 s."""
+        await self._call(self._client.time(), _CHECK_S)
 
     async def close(self) -> None:
         """Send what is left to report, for a limited time, and close the connections."""

@@ -65,6 +65,10 @@ class SessionStore(Protocol):
         """A context in which the session's journal receives new entries of all processes; without one all journals."""
         ...
 
+    async def check(self) -> None:
+        """Raise `StoreUnavailableError` if requests can't be answered now."""
+        ...
+
     async def close(self) -> None:
         """Give back what this process holds."""
         ...
@@ -116,6 +120,9 @@ class MemoryStore:
         """A context in which nothing is to be done."""
         del session
         return nullcontext()
+
+    async def check(self) -> None:
+        """Do nothing: this process has all of it."""
 
     async def close(self) -> None:
         """Do nothing."""

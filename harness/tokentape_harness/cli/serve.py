@@ -213,8 +213,8 @@ def serve(
     def announce(server: FakeProviderServer) -> None:
         _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
 
-    def work(number: int, ready: Callable[[], None]) -> None:
-        run(create(port, Worker(number, workers)), ready)
+    def work(number: int, ready: Callable[[], None], answering: Callable[[], int]) -> None:
+        run(create(port, Worker(number, workers, answering)), ready)
 
     def run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
         with log or contextlib.nullcontext():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import mmap
 import os
 import select
 import signal
@@ -17,8 +18,11 @@ from tokentape_fake_provider.errors import PortInUseError
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.errors import UsageError
 
-Work = Callable[[int, Callable[[], None]], None]
-"""What a worker does, by its number from 0: it calls the function once it answers, and returns at SIGTERM."""
+Work = Callable[[int, Callable[[], None], Callable[[], int]], None]
+"""What a worker does, by its number from 0: it calls the first function once it answers, and returns at SIGTERM.
+
+The second function returns how many workers answer at the moment.
+"""
 
 _READY_S: Final = 60.0
 # Waiting for a worker to die would not end at a signal to this process (PEP 475).
@@ -53,23 +57,24 @@ def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
     gc.collect()
     gc.freeze()  # what is loaded stays one copy in memory
     numbers: dict[int, int] = {}
+    answering = mmap.mmap(-1, count)  # a byte for each worker, in memory that all of them share
     stopped: list[int] = []
     previous = {number: signal.signal(number, lambda received, _: stopped.append(received)) for number in _HANDLED}
     try:
-        signals = [_start(number, work, numbers) for number in range(count)]
+        signals = [_start(number, work, numbers, answering) for number in range(count)]
         for answers in signals:
             _wait_until_ready(answers)
         ready()
         again = dict.fromkeys(range(count), 0.0)
         while not stopped:
             time.sleep(_POLL_S)
-            number, now = _dead(numbers), time.monotonic()
+            number, now = _dead(numbers, answering), time.monotonic()
             if number is not None:
                 # One that ends at once, as without its store, is not started over and over.
                 again[number] = now + (_AGAIN_S if now < again[number] + _AGAIN_S else 0.0)
             for number in again.keys() - set(numbers.values()):
                 if again[number] <= now and not stopped:
-                    os.close(_start(number, work, numbers))
+                    os.close(_start(number, work, numbers, answering))
     finally:
         for process in numbers:
             with contextlib.suppress(ProcessLookupError):
@@ -81,7 +86,7 @@ def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
             signal.signal(signal_number, handler)
 
 
-def _start(number: int, work: Work, numbers: dict[int, int]) -> int:
+def _start(number: int, work: Work, numbers: dict[int, int], answering: mmap.mmap) -> int:
     """Fork a worker; return a file descriptor that has a byte once it answers."""
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -96,6 +101,7 @@ def _start(number: int, work: Work, numbers: dict[int, int]) -> int:
     code = 1
 
     def answers() -> None:
+        answering[number] = 1
         with contextlib.suppress(BrokenPipeError):  # nobody waits for a worker that replaces another
             os.write(writing, b"1")
 
@@ -104,7 +110,7 @@ def _start(number: int, work: Work, numbers: dict[int, int]) -> int:
         for handled in _HANDLED:
             signal.signal(handled, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
-        work(number, answers)
+        work(number, answers, lambda: sum(answering[:]))
         code = 0
     except BaseException as error:
         print_error(f"worker {number}: {type(error).__name__}: {error}")
@@ -121,14 +127,15 @@ def _wait_until_ready(reading: int) -> None:
         os.close(reading)
 
 
-def _dead(numbers: dict[int, int]) -> int | None:
-    """Return the number of a worker that has ended; `None` if all live, or none is left."""
+def _dead(numbers: dict[int, int], answering: mmap.mmap) -> int | None:
+    """Note and return the number of a worker that has ended; `None` if all live, or none is left."""
     try:
         process, status = os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
         return None
     number = numbers.pop(process, None)
     if number is not None:
+        answering[number] = 0
         code = os.waitstatus_to_exitcode(status)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         print_error(f"worker {number} (process {process}) ended with {how}: it is replaced")

@@ -358,8 +358,13 @@ def test_the_store_is_lost_and_comes_back(redis: RedisServer, servers: Servers) 
     """Without the store each wire format's own error has status 503; when it is back, the next request is answered."""
     one, two = servers
     assert one.ask().status_code == 200
+    assert one.http.get("/ready").json()["status"] == "ready"
     redis.stop()
     try:
+        unready = one.http.get("/ready")
+        assert (unready.status_code, unready.json()["status"]) == (503, "not ready")
+        assert "can't be reached" in unready.json()["problems"][0]
+        assert one.http.get("/health").status_code == 200
         message = {"model": "m", "max_tokens": 5, "messages": REQUEST["messages"]}
         answers = [one.ask(), two.http.post("/v1/messages", json=message)]
         assert [answer.status_code for answer in answers] == [503, 503]
@@ -367,11 +372,12 @@ def test_the_store_is_lost_and_comes_back(redis: RedisServer, servers: Servers) 
         assert answers[1].json()["type"] == "error"
         error = one.control("GET", "/sessions/default/journal", status=503)["error"]
         assert "can't be reached" in error["what"]
-        shown = "".join(answer.text for answer in answers) + str(error)
+        shown = "".join(answer.text for answer in [*answers, unready]) + str(error)
         assert f"127.0.0.1:{redis.port}" in shown
         assert PASSWORD not in shown
     finally:
         redis.start()
+    assert one.http.get("/ready").status_code == 200
     assert [one.ask().status_code, two.ask().status_code] == [200, 200]
     one.control("POST", "/sessions/default/queue", {"items": ["again"]}, 201)
     assert two.text() == "again"

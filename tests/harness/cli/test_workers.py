@@ -68,6 +68,27 @@ def test_the_control_api_says_what_it_needs(server: Server) -> None:
         assert (response.status_code, response.json()["error"]["do"]) == (501, need)
 
 
+def test_readiness_counts_the_workers(server: Server) -> None:
+    """Ready while all workers answer; while one is missing the other answers 503 and reports it."""
+    ready = {"status": "ready", "workers": 2, "answering": 2, "problems": []}
+    assert httpx2.get(f"{server.url}/ready").raise_for_status().json() == ready
+    stays, _ = server.workers
+    for _ in range(2):  # one that ends again at once is replaced only after 2 s
+        while len(server.workers) < 2:
+            pass
+        os.kill(max(server.workers), signal.SIGKILL)
+        assert server.process.stderr is not None
+        assert "it is replaced" in server.process.stderr.readline()
+    missing = httpx2.get(f"{server.url}/ready")
+    assert missing.status_code == 503
+    problems = ["1 of 2 workers answer: the others are starting"]
+    assert missing.json() == {"status": "not ready", "workers": 2, "answering": 1, "problems": problems}
+    assert httpx2.get(f"{server.url}/health").is_success
+    while not httpx2.get(f"{server.url}/ready").is_success:
+        pass
+    assert stays in server.workers
+
+
 def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
     """After a worker was killed there are two again, and every later request is answered."""
     first, second = server.workers
@@ -108,7 +129,7 @@ def test_a_worker_that_is_ended_while_it_starts_ends() -> None:
         "from tokentape_harness.errors import UsageError\n"
         "os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
         "try:\n"
-        "    run_workers(1, lambda number, answers: (answers(), signal.pause()), lambda: print('ready'))\n"
+        "    run_workers(1, lambda number, answers, answering: (answers(), signal.pause()), lambda: print('ready'))\n"
         "except UsageError as error:\n"
         "    print(error)\n"
     )
