@@ -19,7 +19,7 @@ APPS := tests.conformance.pipelines
 PIPELINES := "starlette_app:app --path /sse" "starlette_app:app --path /text" "flask_app:app --path /ndjson" \
 	"django_app:wsgi --path /plain" "django_app:asgi --path /async"
 
-.PHONY: help demo record test test-slow test-clients test-servers conformance lint types cov bench screenshots clean
+.PHONY: help demo docs record test test-slow test-clients test-servers conformance lint types cov bench screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -71,6 +71,9 @@ bench: $(READY) ## Measure speed as ratios against reference runs (about fifteen
 
 screenshots: $(READY) ## Take the pictures of the console in the docs again, in Debian's Chromium
 	$(BIN)/python -m tests.servers.browser.screenshots docs/images
+
+docs: $(READY) ## Build the documentation as a site in dist/site, which needs no server and no network
+	@$(BIN)/python -m docs_site dist/site
 
 clean: ## Remove what was built
 	rm -rf .venv dist .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -42,12 +42,6 @@ def test_the_first_two_commands() -> None:
     assert commands[:2] == ["make demo", "make test"]
 
 
-def test_the_readme_lists_every_page() -> None:
-    """Whoever reads the README finds each page in its table of pages."""
-    listed = set(re.findall(r"\(docs/([a-z-]+\.md)\)", README.partition("\n## Pages\n")[2]))
-    assert listed == {page.name for page in (REPOSITORY / "docs").glob("*.md")}
-
-
 def test_the_chat_feature_of_the_readme(fake_provider_env: FakeProvider) -> None:
     """The first test that the README shows passes."""
     run(block_with(README, "def test_answer"))["test_answer"](fake_provider_env)

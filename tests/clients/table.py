@@ -51,11 +51,11 @@ def _row(client: Client, notes: list[str]) -> tuple[str, ...]:
     cells = [_cell(client, what, notes) if possible else "-" for what, possible in can.items()]
     faults = [f"{name.replace(':', ', ')}: {why}" for name, why in client.fails.items()]
     faults += [client.only_why] if client.only else []
-    marks = "".join(f" {_note(fault, notes)}" for fault in faults)
+    marks = ", ".join(_note(fault, notes) for fault in faults)  # the site takes `[1] [2]` for a link
     asked = f"`{client.path}`" + (f", `{client.stream_path}`" if client.stream_path else "")
     variable = f"`{client.variable}`" if client.variable else "-"
     return (
-        f"{client.package}{marks}",
+        f"{client.package} {marks}".rstrip(),
         versions(client.environment)[package],
         f"`{client.wire}`",
         *cells,
@@ -75,7 +75,7 @@ def _cell(client: Client, what: str, notes: list[str]) -> str:
                     shown = "no" if not mode else "not in a stream" if mode == "stream" else "in a stream"
                 part = f"{rest.partition('.')[2]} tokens: " if "." in rest else ""
                 marks.append(_note(f"{part}{why}{f' ({mode})' if mode and rest != what else ''}", notes))
-    return " ".join([shown, *marks])
+    return f"{shown} {', '.join(marks)}".rstrip()
 
 
 def _note(text: str, notes: list[str]) -> str:

@@ -1,0 +1,84 @@
+"""The reference: pages generated from the docstrings, the commands, the control API and the schema of rules files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+import typer
+from starlette.testclient import TestClient
+from typer.cli import get_docs_for_click
+
+from docs_site.schema import object_section, operation_section
+from tokentape_fake_provider import create_app
+from tokentape_fake_provider.rules_file import rules_schema
+from tokentape_harness.cli.commands import COMMANDS
+
+DOORS = {
+    "tokentape": "the streaming library",
+    "tokentape.providers": "clients of the providers",
+    "tokentape.web": "responses that stream to a browser",
+    "tokentape.filters": "what of a text may be shown",
+    "tokentape_fake_provider": "the fake provider",
+    "tokentape_harness": "cassettes, recording and fixtures",
+    "tokentape_conformance": "suites for implementations",
+}
+"""The packages that users import from. Everything else may move."""
+
+
+def reference_pages() -> Iterator[tuple[str, str]]:
+    """The name and the text of each generated page."""
+    yield "command-line.md", command_line()
+    yield "http-api.md", control_api()
+    yield "rules-schema.md", rules_file()
+    for door, about in DOORS.items():
+        yield f"{door}.md", python_api(door, about)
+
+
+def python_api(door: str, about: str) -> str:
+    """All that a package exports; mkdocstrings reads the docstrings."""
+    names = sorted(import_module(door).__all__, key=str.lower)
+    blocks = "\n\n".join(f"::: {door}.{name}" for name in names)
+    return f"# `{door}`: {about}\n\n{blocks}\n"
+
+
+def command_line() -> str:
+    """Every command with its arguments and options."""
+    text = "# Command line\n\n`tokentape COMMAND --help` prints the same.\n"
+    for command in COMMANDS:
+        loaded = command.load()
+        docs = get_docs_for_click(obj=loaded, ctx=typer.Context(loaded), name=command.name, call_prefix="tokentape")
+        text += f"\n{docs.replace('`: ', '` ').replace('# `', '## `', 1) if docs.startswith('# ') else docs}"
+    return text
+
+
+def control_api() -> str:
+    """Every operation of the control API, and the objects that they read and send."""
+    with TestClient(create_app(), base_url="http://127.0.0.1") as client:
+        document = client.get("/_tokentape/openapi.json").json()
+    text = (
+        "# HTTP operations of the control API\n\n"
+        "A running server has the same as an OpenAPI document, at `/_tokentape/openapi.json`. What the operations are "
+        "for stands under [control API](../control-api.md).\n\n## Operations\n"
+    )
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            text += operation_section(method, path, operation)
+    text += "\n## Objects\n"
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        text += object_section(name, schema)
+    return text
+
+
+def rules_file() -> str:
+    """Every field of a rules file."""
+    schema = rules_schema()
+    text = (
+        "# Fields of a rules file\n\n"
+        "`tokentape init` writes the same as a JSON Schema, for editors. [Rules files](../rules-file.md) shows how to "
+        "write one.\n"
+    )
+    text += object_section("The file", schema)
+    for name, definition in schema["$defs"].items():
+        text += object_section(name, definition)
+    return text

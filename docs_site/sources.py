@@ -1,0 +1,36 @@
+"""The pages that people write, and where their links lead in the site."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+"""Pages beside docs/ that the site has, too."""
+LINK = re.compile(r"(!?\[[^\]]*\]\()(?![a-z]+:|#)([^)#\s]+)(#[^)]*)?\)")
+
+
+def source_url() -> str:
+    """Where the repository is: the one placeholder in pyproject.toml."""
+    url: str = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+    return url
+
+
+def with_site_links(text: str, page: Path) -> str:
+    """The text of a page, given by its path from docs/: links to files that the site lacks lead to the repository."""
+
+    def moved(link: re.Match[str]) -> str:
+        before, target, anchor = link[1], link[2], link[3] or ""
+        path = os.path.normpath(Path("docs") / page.parent / target)
+        if path in PAGES:
+            target = os.path.relpath(path, page.parent if page.parts[0] != ".." else ".")
+        elif path.startswith("docs/"):
+            target = os.path.relpath(path.removeprefix("docs/"), page.parent if page.parts[0] != ".." else ".")
+        else:
+            target = f"{source_url()}/blob/main/{path}"
+        return f"{before}{target}{anchor})"
+
+    return LINK.sub(moved, text)
