@@ -173,7 +173,7 @@ def test_headers_can_be_overridden_and_taken_out() -> None:
 
 def test_bad_arguments_are_named() -> None:
     """An unknown format, a heartbeat in plain text or one of no length is refused at once."""
-    with pytest.raises(ConfigurationError, match="'text', 'sse' or 'ndjson'"):
+    with pytest.raises(ConfigurationError, match="'text', 'sse', 'ndjson' or 'ui-message-stream'"):
         ASGIStream(async_stream(), format="xml")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="can't contain a heartbeat"):
         wsgi_stream(sync_stream(), heartbeat=1)

@@ -14,16 +14,8 @@ from typing import Any, TypeAlias
 from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError
 from tokentape.stream.timeouts import Timeouts
-from tokentape.web.frames import (
-    Format,
-    check_format,
-    end_frame,
-    error_frame,
-    heartbeat_frame,
-    message_frame,
-    output_of,
-    response_headers,
-)
+from tokentape.web.encoder import frame_encoder
+from tokentape.web.frames import Format, check_format, response_headers
 from tokentape.web.reading import async_messages, close_unread, with_heartbeat
 
 log = logging.getLogger("tokentape.web")
@@ -90,22 +82,23 @@ class ASGIStream:
         """Yield the frames alone, for a framework that takes an async iterator of bytes (Django under ASGI)."""
         _require_asyncio()
         self._started = True
+        encoder = frame_encoder(self.format, self.stream)
         messages = async_messages(self.stream)
         if self._timeouts.bounded:
             messages = with_heartbeat(messages, self._timeouts)
         try:
             async with contextlib.aclosing(messages):
                 async for message in messages:
-                    frame = heartbeat_frame(self.format) if message is None else message_frame(message, self.format)
+                    frame = encoder.heartbeat() if message is None else b"".join(encoder.message(message))
                     if frame:
                         yield frame
         except Exception as error:
             log.warning("a streamed response broke off: %s", type(error).__name__)
-            yield error_frame(error, self.format)
+            yield b"".join(encoder.error(error))
             if self.format == "text":
                 raise
             return
-        last = end_frame(output_of(self.stream), self.format)
+        last = b"".join(encoder.end())
         if last:
             yield last
 

@@ -2,6 +2,7 @@
 
 `text`: the text itself. `sse`: JSON in server-sent events; chunks have no event name, the last event is `done`
 or `error`. `ndjson`: one JSON object per line, whose `type` is `message`, `done`, `error` or `heartbeat`.
+`ui-message-stream` has its own module.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from tokentape.errors import ConfigurationError, ProviderError, TokentapeError
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 
-Format: TypeAlias = Literal["text", "sse", "ndjson"]
-"""The format of a response: plain text, server-sent events, or one JSON document per line."""
+Format: TypeAlias = Literal["text", "sse", "ndjson", "ui-message-stream"]
+"""The format of a response: plain text, server-sent events, one JSON document per line, or the server-sent events that
+`useChat` of the Vercel AI SDK reads."""
+
+PlainFormat: TypeAlias = Literal["text", "sse", "ndjson"]
+"""The formats in which a frame depends on its message alone."""
 
 CONTENT_TYPES: Mapping[Format, str] = {
     "text": "text/plain; charset=utf-8",
     "sse": "text/event-stream; charset=utf-8",
     "ndjson": "application/x-ndjson; charset=utf-8",
+    "ui-message-stream": "text/event-stream; charset=utf-8",
 }
 
 UNBUFFERED: Mapping[str, str] = {
@@ -35,21 +41,24 @@ UNBUFFERED: Mapping[str, str] = {
 def check_format(format: str, heartbeat: float | None) -> None:  # noqa: A002 - the parameter's own name
     """Raise ConfigurationError if there is no such format, or if it has no heartbeat but one is set."""
     if format not in get_args(Format):
-        raise ConfigurationError(f"format is {format!r}; it can be 'text', 'sse' or 'ndjson'")
+        *known, last = map(repr, get_args(Format))
+        raise ConfigurationError(f"format is {format!r}; it can be {', '.join(known)} or {last}")
     if heartbeat is None:
         return
     if format == "text":
-        raise ConfigurationError("plain text can't contain a heartbeat: use format='sse' or 'ndjson'")
+        raise ConfigurationError("plain text can't contain a heartbeat: use another format, such as 'sse'")
 
 
 def response_headers(format: Format, headers: Mapping[str, str | None] | None = None) -> dict[str, str]:  # noqa: A002
     """Return the headers of a streamed response; `headers` adds or replaces some, and the value None removes one."""
     merged: dict[str, str | None] = {"content-type": CONTENT_TYPES[format], **UNBUFFERED}
+    if format == "ui-message-stream":
+        merged["x-vercel-ai-ui-message-stream"] = "v1"
     merged |= {name.lower(): value for name, value in (headers or {}).items()}
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def message_frame(message: ChatMessage, format: Format) -> bytes:  # noqa: A002
+def message_frame(message: ChatMessage, format: PlainFormat) -> bytes:  # noqa: A002
     """Return the frame of one chunk; empty if there is nothing to send. Plain text has only the first choice."""
     match format:
         case "text":
@@ -61,24 +70,36 @@ def message_frame(message: ChatMessage, format: Format) -> bytes:  # noqa: A002
             assert_never(format)
 
 
-def end_frame(output: ChatOutput | None, format: Format) -> bytes:  # noqa: A002
+def end_frame(output: ChatOutput | None, format: PlainFormat) -> bytes:  # noqa: A002
     """Return the frame that marks the stream as complete."""
     if format == "text":
         return b""
-    fields: dict[str, Any] = {}
-    if output is not None:
-        usage = {
-            name: value
-            for name, value in msgspec.structs.asdict(output.usage).items()
-            if name != "raw" and value is not None
-        }
-        fields = {"finish_reason": output.finish_reason, "usage": usage}
-    return _object("done", fields, format)
+    return _object("done", end_fields(output), format)
 
 
-def error_frame(error: BaseException, format: Format) -> bytes:  # noqa: A002
-    """Return the frame that marks the stream as broken. It names the class of the error but not its message,
-    in which a provider may repeat what the reader must not see.
+def end_fields(output: ChatOutput | None) -> dict[str, Any]:
+    """Return what is reported of a complete stream: finish reason and usage."""
+    if output is None:
+        return {}
+    usage = {
+        name: value
+        for name, value in msgspec.structs.asdict(output.usage).items()
+        if name != "raw" and value is not None
+    }
+    return {"finish_reason": output.finish_reason, "usage": usage}
+
+
+def error_frame(error: BaseException, format: PlainFormat) -> bytes:  # noqa: A002
+    """Return the frame that marks the stream as broken."""
+    fields = error_fields(error)
+    if format == "text":
+        return f"\n\n[{fields['message']}: {fields['type']}]\n".encode()
+    return _object("error", {"error": fields}, format)
+
+
+def error_fields(error: BaseException) -> dict[str, Any]:
+    """Return what is reported of an error: its class but not its message, in which a provider may repeat what the
+    reader must not see.
     """
     fields: dict[str, Any] = {
         "type": type(error).__name__ if isinstance(error, TokentapeError) else "InternalError",
@@ -90,12 +111,10 @@ def error_frame(error: BaseException, format: Format) -> bytes:  # noqa: A002
             for name, value in (("status", error.status), ("retry_after", error.retry_after))
             if value is not None
         }
-    if format == "text":
-        return f"\n\n[{fields['message']}: {fields['type']}]\n".encode()
-    return _object("error", {"error": fields}, format)
+    return fields
 
 
-def heartbeat_frame(format: Format) -> bytes:  # noqa: A002
+def heartbeat_frame(format: PlainFormat) -> bytes:  # noqa: A002
     """Return a frame without content that keeps the connection alive: a comment, if the format has comments."""
     return b": heartbeat\n\n" if format == "sse" else _object("heartbeat", {}, format)
 
@@ -124,14 +143,15 @@ def _message_fields(message: ChatMessage) -> dict[str, Any]:
     return fields
 
 
-def _object(kind: str, fields: Mapping[str, Any], format: Format) -> bytes:  # noqa: A002
+def _object(kind: str, fields: Mapping[str, Any], format: PlainFormat) -> bytes:  # noqa: A002
     if format == "ndjson":
-        return _json({"type": kind, **fields}) + b"\n"
+        return json_document({"type": kind, **fields}) + b"\n"
     event = b"" if kind == "message" else b"event: " + kind.encode() + b"\n"
-    return event + b"data: " + _json(fields) + b"\n\n"
+    return event + b"data: " + json_document(fields) + b"\n\n"
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def json_document(value: Mapping[str, Any]) -> bytes:
+    """Return a value as JSON in UTF-8; a lone surrogate becomes a question mark."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate

@@ -15,16 +15,8 @@ from tokentape.message import ChatMessage
 from tokentape.stream.thread_reader import ThreadReader
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.disconnect import reader_left
-from tokentape.web.frames import (
-    Format,
-    check_format,
-    end_frame,
-    error_frame,
-    heartbeat_frame,
-    message_frame,
-    output_of,
-    response_headers,
-)
+from tokentape.web.encoder import FrameEncoder, frame_encoder
+from tokentape.web.frames import Format, check_format, response_headers
 
 log = logging.getLogger("tokentape.web")
 
@@ -88,9 +80,10 @@ def wsgi_stream(
     timeouts.check()
     check_format(format, heartbeat)
     stream = getattr(stream, "normalized", stream)
+    encoder = frame_encoder(format, stream)
     if not timeouts.bounded:
         messages = iter(stream)
-        frames = _frames(messages, stream, format)
+        frames = _frames(messages, encoder, format)
 
         def close() -> None:
             for closable in (messages, stream):
@@ -100,29 +93,29 @@ def wsgi_stream(
 
     else:
         reader = ThreadReader(stream)
-        frames = _frames(_with_heartbeat(reader, timeouts), stream, format)
+        frames = _frames(_with_heartbeat(reader, timeouts), encoder, format)
         close = reader.close
     return WSGIStream(frames, close, response_headers(format, headers), reader_left(environ or {}))
 
 
 def _frames(
     messages: Iterable[ChatMessage | None],
-    stream: object,
+    encoder: FrameEncoder,
     format: Format,  # noqa: A002
 ) -> Generator[bytes, None, None]:
     """Yield the frames of messages; a message None is a heartbeat."""
     try:
         for message in messages:
-            frame = heartbeat_frame(format) if message is None else message_frame(message, format)
+            frame = encoder.heartbeat() if message is None else b"".join(encoder.message(message))
             if frame:
                 yield frame
     except Exception as error:
         log.warning("a streamed response broke off: %s", type(error).__name__)
-        yield error_frame(error, format)
+        yield b"".join(encoder.error(error))
         if format == "text":
             raise
         return
-    last = end_frame(output_of(stream), format)
+    last = b"".join(encoder.end())
     if last:
         yield last
 
