@@ -42,6 +42,7 @@ def test_the_command_names_the_extra(arguments: list[str]) -> None:
     assert ended.stderr == f"tokentape: the tokentape command needs the package typer, {HARNESS}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "message"),
     [

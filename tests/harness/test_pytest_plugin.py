@@ -96,6 +96,7 @@ def test_under_asyncio_and_anyio(pytester):
     pytester.runpytest_subprocess(*HEAVY, "-W", "error").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_cassettes_are_found_as_pytest_recording_lays_them_out(pytester):
     """A relative path is looked up beside the test, in `cassettes`, in `cassettes/<module>` and in the root."""
     pytester.makepyfile(
@@ -131,6 +132,7 @@ version: 1
     pytester.runpytest_inprocess(*NO_LOOP, "--strict-markers").assert_outcomes(passed=5)
 
 
+@pytest.mark.slow
 def test_the_marker_is_registered(pytester):
     """`pytest --markers` shows the marker and what it takes."""
     pytester.runpytest_inprocess(*NO_LOOP, "--markers").stdout.fnmatch_lines(["@pytest.mark.fake_provider(cassette, *"])
@@ -146,6 +148,7 @@ def test_the_plugin_imports_nothing_before_it_is_used():
     )
 
 
+@pytest.mark.slow
 def test_no_fixture_is_autouse(pytester):
     """No fixture of ours runs in a test that does not request it."""
     pytester.makepyfile(
@@ -157,6 +160,7 @@ def test_no_fixture_is_autouse(pytester):
     pytester.runpytest_inprocess(*NO_LOOP).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_wrong_marker_is_a_clear_error(pytester):
     """A marker that can't be honoured fails the test with one line that has the reason."""
     pytester.makepyfile(

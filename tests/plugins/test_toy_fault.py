@@ -51,6 +51,7 @@ def test_the_control_api_takes_it(install: Install) -> None:
     assert listed[-1]["name"] == "shout"
 
 
+@pytest.mark.slow
 def test_it_is_swept(install: Install) -> None:
     """A sweep has a row for it, with a cell at each frame."""
     install(ENTRY)

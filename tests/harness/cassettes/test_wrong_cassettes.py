@@ -212,6 +212,7 @@ def test_every_command_reports_it_in_one_line(command, wrong, tmp_path, capsys):
     assert not (tmp_path / "out.yaml").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False])
 def test_serve_skips_what_is_wrong(named, tmp_path):
     """A server of several files names those it leaves out, and serves the others; with strict it does not start."""

@@ -261,6 +261,7 @@ def test_chat_streams_to_stdout(run, fake_provider):
     assert (request.model, request.body["messages"][-1]["content"]) == ("mine", "Hello?")
 
 
+@pytest.mark.slow
 def test_chat_shows_each_token_as_it_arrives(fake_provider):
     """What has arrived is on stdout while the stream goes on, also in a pipe."""
     first, second = SSE.split(b"\n\n")[:2]
@@ -389,6 +390,7 @@ def test_serve_strict_refuses_what_nothing_answers(run):
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "status"), [((), 400), (("--no-validate",), 200)])
 def test_serve_refuses_what_the_provider_refuses(options, status):
     """A request that the provider refuses is refused, unless --no-validate is given."""
@@ -573,6 +575,7 @@ def test_lists_of_commands_are_whole(run, arguments):
     assert "..." not in listed
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_heavy():
     """`tokentape --help` imports no server, SDK, YAML, Faker or Rich."""
     code = "import sys\nfrom tokentape_harness.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
@@ -582,6 +585,7 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_serve_imports_no_decoders_and_no_clients():
     """What transcodes, learns profiles or sends requests is imported when `tokentape serve` needs it."""
     code = "import sys, tokentape_harness.cli.serve\n"

@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import get_args
 
+import pytest
+
 from tests.harness.flush import apps
 from tests.test_docs import README, REPOSITORY, block_with, code_blocks, run
 from tokentape_harness.cli.commands import COMMANDS
@@ -16,6 +18,7 @@ FLUSH_CHECK = next(command for command in COMMANDS if command.name == "flush-che
 PAGE = (REPOSITORY / "docs" / "flush.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_test_of_the_page(flush_probe):
     """The tests that the page and the README show pass on an app of our own responses."""
     for text in (PAGE, README):

@@ -85,6 +85,7 @@ tokentape: anthropic: 1 recorded, 0 replayed, 0 unmatched, N s saved
     assert again == (0, "", snapshot("tokentape: openai: 1 recorded, 1 replayed, 0 unmatched, N s saved\n"))
 
 
+@pytest.mark.slow
 def test_requests_without_a_recording_fail(record: Callable[..., Ran]) -> None:
     """A replay with unmatched requests fails though its command does not, unless that is allowed."""
     record("OPENAI_BASE_URL=one")
@@ -105,6 +106,7 @@ tokentape: failed: 1 request had no recording (--mode new_episodes records them,
     )
 
 
+@pytest.mark.slow
 def test_an_explanation(record: Callable[..., Ran]) -> None:
     """With `--explain` each difference from the nearest recording is listed before the error, with its flag."""
     record("OPENAI_BASE_URL=one")
@@ -114,6 +116,7 @@ def test_an_explanation(record: Callable[..., Ran]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_commands_own_code_stays(record: Callable[..., Ran]) -> None:
     """The exit code of a command that fails by itself is passed on."""
     record("OPENAI_BASE_URL=one")
@@ -144,6 +147,7 @@ def test_an_upstream_that_is_down(record: Callable[..., Ran], upstream: FakeProv
     )
 
 
+@pytest.mark.slow
 def test_time_that_a_replay_saves(record: Callable[..., Ran], tmp_path: Path) -> None:
     """The times of the recordings add up."""
     record("OPENAI_BASE_URL=one")

@@ -108,6 +108,7 @@ def test_the_same_frames_again(proxy, tmp_path):
         assert len(server.handshakes) == handshakes
 
 
+@pytest.mark.slow
 def test_large_messages(proxy, tmp_path):
     """Messages of 1 MB pass, are recorded and are replayed."""
     text, data = "x" * 2**20, b"\xff" * 2**20

@@ -138,6 +138,7 @@ def test_a_rule_without_a_hint_in_a_text_does_not_match_it(text):
 PREFIXES = sorted({hint for rule in TEXT_RULES for hint in rule.hints} | {"AKIA", "AIza", "ABSK", "SK", "LTAI", "AKID"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_key_within_a_large_file_in_base64_is_found_as_before(prefix):
     """A file in base64 is searched by few rules, and the secrets in it and at its ends are the same."""

@@ -119,6 +119,7 @@ def check(folder: Path) -> None:
     assert "call_" in late.data["test"]["error"] or "result" in late.data["test"]["error"]
 
 
+@pytest.mark.slow
 def test_failed_tests_leave_reports(pytester: pytest.Pytester) -> None:
     """Each failed test with a fake provider leaves one file with a safe name, beside its failure; no other does."""
     pytester.makepyfile(TESTS)
@@ -137,6 +138,7 @@ def test_workers_of_xdist_leave_reports(pytester: pytest.Pytester) -> None:
     assert "- tokentape report -" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_the_option_nothing_is_written(pytester: pytest.Pytester) -> None:
     """A run without the option leaves no file."""
     pytester.makepyfile(TESTS)
@@ -145,6 +147,7 @@ def test_without_the_option_nothing_is_written(pytester: pytest.Pytester) -> Non
     assert set(pytester.path.rglob("*.html")) == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_can_not_be_written_fails_no_run(pytester: pytest.Pytester) -> None:
     """Where the folder is a file, the failure says so, and the run goes on."""
     pytester.makepyfile(TESTS)
