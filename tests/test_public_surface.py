@@ -18,23 +18,23 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 DOORS = {
     "tokentape": """
-        AsyncCallbackError AsyncStreamedChatMessageIterator AuthenticationError BadRequestError CallbackError
-        ChatMessage ChatOutput ConfigurationError ConflictError ConnectionFailedError DecodeError EventDecoder
-        FinishReason FollowUpError NDJSONFraming NotFoundError OutputBuffer OutputBufferError OverloadedError
-        Part PermissionDeniedError PostStreamingResponseEvent ProviderError ProviderPart RateLimitError
-        ReadCancelledError ReasoningPart ReentrantIterationError RequestTimeoutError Role SSEFraming
-        ServerError StreamContext StreamStatus StreamTiming StreamedChatMessageIterator StreamingFailedEvent TextPart
-        TokenUsage TokentapeError ToolCall ToolCallDelta TruncatedStreamError UnknownWireError WireDecoder
-        astream_bytes post_streaming_response replay stream_bytes stream_response streaming_failed wire_names
-        wrap
+        AsyncCallbackError AsyncStreamedChatMessageIterator AuthenticationError BadRequestError BufferFullError
+        BufferUnavailableError CallbackError ChatMessage ChatOutput ConfigurationError ConflictError
+        ConnectionFailedError DecodeError EventDecoder EventsDroppedError FinishReason FollowUpError NDJSONFraming
+        NotFoundError OutputBuffer OutputBufferError OverloadedError Part PermissionDeniedError
+        PostStreamingResponseEvent ProviderError ProviderPart RateLimitError ReadCancelledError ReasoningPart
+        ReentrantIterationError RequestTimeoutError ResponseNotFoundError ResumeError Role SSEFraming ServerError
+        StreamContext StreamStatus StreamTiming StreamedChatMessageIterator StreamingFailedEvent TextPart TokenUsage
+        TokentapeError ToolCall ToolCallDelta TruncatedStreamError UnknownWireError WireDecoder WorkerLostError
+        astream_bytes post_streaming_response replay stream_bytes stream_response streaming_failed wire_names wrap
     """,
     "tokentape.providers": """
         AnthropicMessages BedrockConverse BedrockInvoke CLIENT_DEFAULT ChatProvider CohereChat Gemini
         GeminiInteractions Ollama OpenAIChat OpenAICompletions OpenAIResponses StreamedChatResponse Tool
     """,
     "tokentape.web": """
-        ASGIStream Format StreamingChatHttpResponse StreamingChatResponse WSGIStream response_headers
-        smooth wsgi_stream
+        ASGIStream Format FrameEncoder MemoryBuffer ResumableResponses StreamingChatHttpResponse
+        StreamingChatResponse WSGIStream response_headers smooth wsgi_stream
     """,
     "tokentape.filters": """
         Boundary FilterFactory StopStream TextFilter hold_to limit_length replace stop_at

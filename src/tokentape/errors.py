@@ -13,6 +13,12 @@ TokentapeError
 ├── ConfigurationError             a key, model or dependency is missing
 ├── ConnectionFailedError          the provider could not be reached, or the connection broke
 │   └── RequestTimeoutError        the provider took too long
+├── ResumeError                    a resumable response can't be read as requested; `status` is the HTTP status
+│   ├── ResponseNotFoundError      404: no such response is kept
+│   ├── EventsDroppedError         410: the events after the cursor are no longer kept
+│   └── BufferUnavailableError     503: the buffer can't be reached
+├── BufferFullError                a resumable response is larger than its buffer may be
+├── WorkerLostError                the worker that read the provider for a resumable response ended
 └── ProviderError                  the provider answered with an error, over HTTP or inside the stream
     ├── BadRequestError            400, 413, 422
     ├── AuthenticationError        401
@@ -104,6 +110,41 @@ class ConnectionFailedError(TokentapeError, ConnectionError):
 
 class RequestTimeoutError(ConnectionFailedError, TimeoutError):
     """The provider took longer than the timeout allows."""
+
+
+class ResumeError(TokentapeError):
+    """A resumable response can't be read from where the reader requested; `status` is the HTTP status of the answer.
+
+    400, the base class itself, is for a cursor that is none of the event ids that were sent.
+    """
+
+    status: int = 400
+
+
+class ResponseNotFoundError(ResumeError, LookupError):
+    """No response with this id is kept: it never started, or it ended longer ago than the buffer's `max_age`."""
+
+    status = 404
+
+
+class EventsDroppedError(ResumeError):
+    """The events after the cursor are no longer kept, or the cursor belongs to an earlier response with this id."""
+
+    status = 410
+
+
+class BufferUnavailableError(ResumeError, ConnectionError):
+    """The buffer of resumable responses can't be reached, or lost the response."""
+
+    status = 503
+
+
+class BufferFullError(TokentapeError):
+    """A resumable response has more bytes than its buffer keeps, and the buffer is set to fail then."""
+
+
+class WorkerLostError(TokentapeError):
+    """The worker that read the provider for a resumable response ended before the response was complete."""
 
 
 class ProviderError(TokentapeError):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokentape.web.asgi import ASGIStream
+from tokentape.web.encoder import FrameEncoder
 from tokentape.web.frames import Format, response_headers
+from tokentape.web.resumable.buffer import MemoryBuffer
+from tokentape.web.resumable.responses import ResumableResponses
 from tokentape.web.smoothing import smooth
 from tokentape.web.wsgi import WSGIStream, wsgi_stream
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ASGIStream",
     "Format",
+    "FrameEncoder",
+    "MemoryBuffer",
+    "ResumableResponses",
     "StreamingChatHttpResponse",
     "StreamingChatResponse",
     "WSGIStream",

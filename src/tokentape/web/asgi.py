@@ -53,7 +53,7 @@ class ASGIStream:
         self.format = format
         self.heartbeat = heartbeat
         self.headers = response_headers(format, headers)
-        self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        self.raw_headers = encoded_headers(self.headers)
         self.status_code = status_code
         self._started = False
 
@@ -62,25 +62,16 @@ class ASGIStream:
 
         Raises ConfigurationError in an event loop other than asyncio's.
         """
-        _require_asyncio()
-        sending = asyncio.ensure_future(self._send(send))
-        disconnect = asyncio.ensure_future(_wait_for_disconnect(receive))
+        require_asyncio()
         try:
-            await asyncio.wait((sending, disconnect), return_when=asyncio.FIRST_COMPLETED)
+            await send_frames(self.frames(), self.status_code, self.raw_headers, receive, send)
         finally:
-            for task in (disconnect, sending):
-                if not task.done():
-                    task.cancel()
-            # Wait until the stream is closed; errors that it raises on cancellation are ignored.
-            await asyncio.gather(sending, disconnect, return_exceptions=True)
             if not self._started:  # the reader disconnected before anything was sent
                 await close_unread(self.stream)
-        if not sending.cancelled():
-            sending.result()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the frames alone, for a framework that takes an async iterator of bytes (Django under ASGI)."""
-        _require_asyncio()
+        require_asyncio()
         self._started = True
         encoder = frame_encoder(self.format, self.stream)
         messages = async_messages(self.stream)
@@ -102,22 +93,53 @@ class ASGIStream:
         if last:
             yield last
 
-    async def _send(self, send: Send) -> None:
-        async with contextlib.aclosing(self.frames()) as frames:
+
+def encoded_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def send_frames(
+    frames: AsyncGenerator[bytes, None],
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Send a response; return when all is sent, or the reader has disconnected and the frames are closed."""
+    sending = asyncio.ensure_future(_send(frames, status, headers, send))
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(receive))
+    try:
+        await asyncio.wait((sending, disconnect), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (disconnect, sending):
+            if not task.done():
+                task.cancel()
+        # Wait until the stream is closed; errors that it raises on cancellation are ignored.
+        await asyncio.gather(sending, disconnect, return_exceptions=True)
+    if not sending.cancelled():
+        sending.result()
+
+
+async def _send(
+    frames: AsyncGenerator[bytes, None], status: int, headers: list[tuple[bytes, bytes]], send: Send
+) -> None:
+    async with contextlib.aclosing(frames):
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+        except OSError:  # how servers of ASGI 2.4 report that the reader has disconnected
+            return
+        async for frame in frames:
             try:
-                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            except OSError:  # how servers of ASGI 2.4 report that the reader has disconnected
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
+            except OSError:
                 return
-            async for frame in frames:
-                try:
-                    await send({"type": "http.response.body", "body": frame, "more_body": True})
-                except OSError:
-                    return
-            with contextlib.suppress(OSError):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with contextlib.suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _require_asyncio() -> None:
+def require_asyncio() -> None:
+    """Raise ConfigurationError in an event loop other than asyncio's."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

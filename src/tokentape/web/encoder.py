@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Protocol
 
 from tokentape.message import ChatMessage
-from tokentape.web.frames import Format, PlainFormat, end_frame, error_frame, heartbeat_frame, message_frame, output_of
+from tokentape.web.frames import (
+    Format,
+    PlainFormat,
+    end_frame,
+    error_frame,
+    heartbeat_frame,
+    message_frame,
+    output_of,
+    stopped_frame,
+)
 from tokentape.web.ui_message_stream import UIMessageEncoder
 
 
@@ -17,6 +26,9 @@ class FrameEncoder(Protocol):
 
     def end(self) -> list[bytes]:
         """Return the frames that mark the stream as complete."""
+
+    def stopped(self) -> list[bytes]:
+        """Return the frames that mark the stream as stopped on purpose; it may not be closed yet."""
 
     def error(self, error: BaseException) -> list[bytes]:
         """Return the frames that mark the stream as broken."""
@@ -37,6 +49,9 @@ class _PlainEncoder:
 
     def end(self) -> list[bytes]:
         return _frames(end_frame(output_of(self._stream), self._format))
+
+    def stopped(self) -> list[bytes]:
+        return _frames(stopped_frame(output_of(self._stream), self._format))
 
     def error(self, error: BaseException) -> list[bytes]:
         return [error_frame(error, self._format)]

@@ -77,6 +77,11 @@ def end_frame(output: ChatOutput | None, format: PlainFormat) -> bytes:  # noqa:
     return _object("done", end_fields(output), format)
 
 
+def stopped_frame(output: ChatOutput | None, format: PlainFormat) -> bytes:  # noqa: A002
+    """Return the frame that marks the stream as stopped on purpose, before it was complete."""
+    return b"" if format == "text" else _object("done", end_fields(output) | {"stopped": True}, format)
+
+
 def end_fields(output: ChatOutput | None) -> dict[str, Any]:
     """Return what is reported of a complete stream: finish reason and usage."""
     if output is None:

@@ -62,13 +62,18 @@ class UIMessageEncoder:
 
     def end(self) -> list[bytes]:
         """Return the last events, with finish reason and usage; a stream that was closed ends with `abort`."""
-        self._end_step()
         if getattr(self._stream, "status", None) == "cancelled":
-            self._add("abort")
-        else:
-            fields = end_fields(output_of(self._stream))
-            reason = fields.get("finish_reason")
-            self._add("finish", **({"finishReason": _FINISH[reason]} if reason else {}), messageMetadata=fields)
+            return self.stopped()
+        self._end_step()
+        fields = end_fields(output_of(self._stream))
+        reason = fields.get("finish_reason")
+        self._add("finish", **({"finishReason": _FINISH[reason]} if reason else {}), messageMetadata=fields)
+        return [*self._take(), DONE]
+
+    def stopped(self) -> list[bytes]:
+        """Return the last events of a stream that was stopped: `abort`."""
+        self._end_step()
+        self._add("abort")
         return [*self._take(), DONE]
 
     def error(self, error: BaseException) -> list[bytes]:

@@ -1,0 +1,49 @@
+"""Resumable responses as ASGI applications."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokentape.errors import ResumeError
+from tokentape.web.asgi import ASGIMessage, Receive, Send, encoded_headers, require_asyncio, send_frames
+from tokentape.web.resumable.answers import NOTHING_LEFT, Refusal, refusal
+from tokentape.web.resumable.cursor import requested_cursor
+
+if TYPE_CHECKING:
+    from tokentape.web.resumable.responses import ResumableResponses
+
+
+class ResumableASGI:
+    """An ASGI application that answers with the events of a response after the request's cursor."""
+
+    def __init__(self, responses: ResumableResponses, id: str) -> None:  # noqa: A002 - the parameter's own name
+        self._responses = responses
+        self._id = id
+        self.raw_headers = encoded_headers(responses.headers)
+
+    async def __call__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:
+        """Send the answer; return when all is sent, or the reader has disconnected.
+
+        Raises ConfigurationError in an event loop other than asyncio's.
+        """
+        require_asyncio()
+        header = next((value for name, value in scope.get("headers", ()) if name.lower() == b"last-event-id"), b"")
+        query = scope.get("query_string", b"").decode("latin-1")
+        try:
+            reader = await self._responses.aopen(self._id, requested_cursor(header.decode("latin-1"), query))
+        except ResumeError as error:
+            await _refuse(refusal(error), send)
+            return
+        try:
+            if reader.at_end:
+                await _refuse(NOTHING_LEFT, send)
+            else:
+                await send_frames(reader.aframes(), 200, self.raw_headers, receive, send)
+        finally:
+            reader.close()
+
+
+async def _refuse(answer: Refusal, send: Send) -> None:
+    headers = encoded_headers(answer.headers)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

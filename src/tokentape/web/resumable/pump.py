@@ -1,0 +1,185 @@
+"""Reads one stream into the log of its response: a plain stream in a thread, an async one in a task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Literal, TypeAlias
+
+from tokentape.clock import Call, Clock
+from tokentape.errors import ConfigurationError
+from tokentape.web.encoder import FrameEncoder
+from tokentape.web.frames import error_frame
+from tokentape.web.reading import async_messages, close_unread
+from tokentape.web.resumable.buffer import EventSink
+from tokentape.web.resumable.log import ResponseStatus
+
+log = logging.getLogger("tokentape.web")
+
+WhenUnread: TypeAlias = Literal["finish", "cancel"] | float
+"""What happens when the last reader has left: the response goes on to its end, or it is stopped, at once or after a
+number of seconds without a reader."""
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def keep_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Run a coroutine in the running event loop, which by itself keeps only weak references to its tasks."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+class Pump:
+    """Reads a stream once, encodes its messages, and adds the events to the sink of its response.
+
+    The first of the stream's end, its error and `stop` ends the response; what comes later is not added.
+    """
+
+    def __init__(
+        self, sink: EventSink, encoder_of: Callable[[object], FrameEncoder], when_unread: WhenUnread, clock: Clock
+    ) -> None:
+        self._sink = sink
+        self._encoder_of = encoder_of
+        self._encoder = encoder_of(None)  # until the stream is there
+        self._when_unread = when_unread
+        self._clock = clock
+        self._cancel: Callable[[], object] | None = None
+        self._ended = False
+        self._timer: Call | None = None
+        self._had_readers = False
+        self._lock = threading.RLock()  # around the encoder, which keeps state; never held while the stream is read
+        sink.attach(self)
+
+    # What the stream reports.
+
+    def start(self, stream: Any) -> None:
+        """Start reading; an async stream needs a running event loop of asyncio."""
+        if not hasattr(stream, "__aiter__"):
+            self._begin(stream, getattr(stream, "close", None))
+            run = contextvars.copy_context().run
+            threading.Thread(target=run, args=(self._read, stream), name="tokentape-pump", daemon=True).start()
+            return
+        task = keep_task(self._read_async(stream))
+        self._begin(stream, lambda: task.get_loop().call_soon_threadsafe(task.cancel))
+
+    def _begin(self, stream: Any, cancel: Callable[[], object] | None) -> None:
+        with self._lock:
+            self._cancel = cancel
+            self._encoder = self._encoder_of(stream)
+            stopped = self._ended
+        if stopped:  # while the stream was being opened
+            self._cancel_stream()
+
+    def fail(self, error: Exception) -> None:
+        """End the response with an error."""
+        if self._end("failed", lambda: self._encoder.error(error)):
+            log.warning("a resumable response failed: %s", type(error).__name__)
+
+    def _read(self, stream: Any) -> None:
+        messages = None
+        try:
+            if not self._ended:
+                messages = iter(stream)
+                for message in messages:
+                    if not self._add(message):
+                        break
+                    backlog = self._sink.backlog()
+                    if backlog is not None:
+                        backlog.result()
+            self._end("complete", self._encoder.end)
+        except Exception as error:
+            self.fail(error)
+        finally:
+            for closable in (messages, stream):
+                close = getattr(closable, "close", None)
+                if close is not None:
+                    with contextlib.suppress(Exception):  # the response has ended already
+                        close()
+
+    async def _read_async(self, stream: Any) -> None:
+        try:
+            if self._ended:
+                await close_unread(stream)
+                return
+            async with contextlib.aclosing(async_messages(stream)) as messages:
+                async for message in messages:
+                    if not self._add(message):
+                        break
+                    backlog = self._sink.backlog()
+                    if backlog is not None:
+                        await asyncio.wrap_future(backlog)
+            self._end("complete", self._encoder.end)
+        except Exception as error:
+            self.fail(error)
+        except asyncio.CancelledError:
+            if not self._ended:  # the server ends
+                self.fail(ConnectionAbortedError("the server stopped while the response was generated"))
+
+    def _add(self, message: Any) -> bool:
+        """Add the events of a message; return False if the response has ended."""
+        with self._lock:
+            if not self._ended:
+                self._sink.append(self._encoder.message(message))
+            return not self._ended
+
+    def _end(self, status: ResponseStatus, events: Callable[[], Iterable[bytes]]) -> bool:
+        """End the response unless it has ended; return whether this did it."""
+        with self._lock:
+            if self._ended:
+                return False
+            self._ended = True
+            try:
+                last = tuple(events())
+            except Exception as error:
+                log.exception("the encoder of a resumable response failed")
+                status, last = "failed", (error_frame(error, "sse"),)
+            self._sink.end(status, last)
+            self._cancel_timer()
+            return True
+
+    # What users and readers cause.
+
+    def stop(self) -> None:
+        """Stop the response, and close the provider's connection, at once."""
+        if self._end("stopped", self._encoder.stopped):
+            self._cancel_stream()
+
+    def _cancel_stream(self) -> None:
+        if self._cancel is not None:
+            # A generator that is running is closed by its thread; a loop that is closed has cancelled its tasks.
+            with contextlib.suppress(ValueError, RuntimeError):
+                self._cancel()
+
+    def readers_changed(self) -> None:
+        """Note that the number of readers changed; what happens after the last one has left is `when_unread`."""
+        with self._lock:
+            count = 0 if self._ended else self._sink.readers
+            unread = self._had_readers and count == 0 and not self._ended
+            self._had_readers = self._had_readers or count > 0
+            if not unread:
+                self._cancel_timer()
+            elif not isinstance(self._when_unread, str) and self._timer is None:
+                deadline = self._clock.now() + self._when_unread * 1000.0
+                self._timer = self._clock.call_at(deadline, self.stop)
+        if unread and self._when_unread == "cancel":
+            self.stop()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def check_when_unread(when_unread: object) -> None:
+    """Raise ConfigurationError for a value that `WhenUnread` does not have."""
+    seconds = when_unread if isinstance(when_unread, (int, float)) and not isinstance(when_unread, bool) else 0.0
+    if when_unread not in ("finish", "cancel") and not seconds > 0:
+        raise ConfigurationError(
+            f"when_unread is {when_unread!r}; it can be 'finish', 'cancel', or a number of seconds more than 0"
+        )

@@ -1,0 +1,261 @@
+"""Responses whose readers may come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokentape.clock import Clock, MachineClock
+from tokentape.errors import ConfigurationError
+from tokentape.stream.timeouts import Timeouts
+from tokentape.web.encoder import FrameEncoder, frame_encoder
+from tokentape.web.frames import response_headers
+from tokentape.web.reading import close_unread
+from tokentape.web.resumable.buffer import Buffer, EventSink, MemoryBuffer
+from tokentape.web.resumable.cursor import number_in, parse_cursor
+from tokentape.web.resumable.log import EventLog, ResponseStatus
+from tokentape.web.resumable.pump import Pump, WhenUnread, check_when_unread, keep_task
+from tokentape.web.resumable.reader import Reader
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponseBase
+
+    from tokentape.web.resumable.asgi import ResumableASGI
+    from tokentape.web.resumable.starlette import ResumableResponse
+    from tokentape.web.resumable.wsgi import ResumableWSGI
+
+
+ResumableFormat: TypeAlias = Literal["sse", "ui-message-stream"] | Callable[[Any], FrameEncoder]
+"""The format of the events: one of the web responses' own, or a function that returns the encoder of a stream. It is
+called with None for the last event of a response whose stream is not in this process."""
+
+
+class ResumableResponses:
+    """Keeps the events of each response, so that readers may leave and come back.
+
+        responses = ResumableResponses(when_unread=30)
+
+        @app.post("/chat/{id}")
+        async def chat(id: str, prompt: str):
+            await responses.astart(id, lambda: provider.achat(prompt, stream=True))
+            return responses.starlette(id)
+
+        @app.get("/chat/{id}")
+        async def rejoin(id: str):
+            return responses.starlette(id)
+
+    A reader that sends `Last-Event-ID` (or the query parameter `last_event_id`) receives what it missed, then what
+    comes; one without it reads from the start. The provider is read once, however many readers there are.
+
+    `buffer` keeps the events, by default a `MemoryBuffer`. When the last reader has left, `when_unread` decides:
+    `"finish"` generates on to the end, `"cancel"` stops at once, a number stops after as many seconds without a
+    reader. `format` is one of the formats of server-sent events, or a function that returns the `FrameEncoder` of a
+    stream, each of whose frames is one event without `id`; `headers` adds or replaces headers (None removes one).
+    After `heartbeat` seconds without an event a comment is sent; None sends none. Both times follow `clock`.
+    Raises ConfigurationError.
+    """
+
+    def __init__(
+        self,
+        *,
+        buffer: Buffer | None = None,
+        when_unread: WhenUnread = "finish",
+        format: ResumableFormat = "sse",  # noqa: A002 - the parameter's own name
+        heartbeat: float | None = 15.0,
+        headers: Mapping[str, str | None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._timeouts = Timeouts(heartbeat, None, clock)
+        self._timeouts.check()
+        check_when_unread(when_unread)
+        self._clock = clock or MachineClock()
+        self._buffer = buffer or MemoryBuffer(clock=clock)
+        self._when_unread = when_unread
+        if isinstance(format, str):
+            if format not in ("sse", "ui-message-stream"):
+                raise ConfigurationError(
+                    f"format is {format!r}; a resumable response can be 'sse' or 'ui-message-stream', or a function "
+                    "that returns the FrameEncoder of a stream"
+                )
+            self._encoder_of: Callable[[object], FrameEncoder] = partial(frame_encoder, format)
+        else:
+            self._encoder_of = format
+        self.headers = response_headers(format if isinstance(format, str) else "sse", headers)
+
+    # Starting and stopping.
+
+    def start(self, id: str, stream: Any, *, replace: bool = False) -> bool:  # noqa: A002
+        """Start a response, and return True; return False if there is one with this id.
+
+        `stream` is an iterator of messages, the response that has it, or a function that returns either; the function
+        is called only if the response starts, and its error is raised here. A stream that is not read is closed. With
+        `replace` a response with this id is stopped if it is running, and this one takes its place.
+
+        A plain stream is read in a thread of its own, an async one in a task of the running event loop.
+        """
+        try:
+            sink = self._buffer.create(_checked(id), replace=replace).result()
+        except BaseException:
+            _close(stream)
+            raise
+        if sink is None:
+            _close(stream)
+            return False
+        pump = self._pump(sink)
+        try:
+            opened = stream() if _is_function(stream) else stream
+            if inspect.iscoroutine(opened):
+                opened.close()
+                raise ConfigurationError("start() can't open a stream with a coroutine: use `await astart(...)`")
+            pump.start(_checked_stream(opened))
+        except BaseException as error:
+            self._not_opened(id, pump, error)
+            raise
+        return True
+
+    async def astart(self, id: str, stream: Any, *, replace: bool = False) -> bool:  # noqa: A002
+        """`start` for coroutines; the function may be a coroutine function."""
+        try:
+            sink = await asyncio.wrap_future(self._buffer.create(_checked(id), replace=replace))
+        except BaseException:
+            _close(stream)
+            raise
+        if sink is None:
+            _close(stream)
+            return False
+        pump = self._pump(sink)
+        try:
+            opened = stream() if _is_function(stream) else stream
+            pump.start(_checked_stream(await opened if inspect.isawaitable(opened) else opened))
+        except BaseException as error:
+            self._not_opened(id, pump, error)
+            raise
+        return True
+
+    def _pump(self, sink: EventSink) -> Pump:
+        return Pump(sink, self._encoder_of, self._when_unread, self._clock)
+
+    def _not_opened(self, id: str, pump: Pump, error: BaseException) -> None:  # noqa: A002
+        """End a response whose stream could not be opened, and forget it, so that it can be started again."""
+        pump.fail(error if isinstance(error, Exception) else ConnectionAbortedError("the request was cancelled"))
+        self._buffer.forget(id)
+
+    def stop(self, id: str) -> bool:  # noqa: A002
+        """Stop a response: the provider's connection is closed at once, and readers receive the end of what they have.
+
+        Returns whether it was running, in this process or another one that shares the buffer.
+        """
+        return self._buffer.stop(id).result()
+
+    async def astop(self, id: str) -> bool:  # noqa: A002
+        """`stop` for coroutines."""
+        return await asyncio.wrap_future(self._buffer.stop(id))
+
+    def status(self, id: str) -> ResponseStatus | None:  # noqa: A002
+        """Return `running`, `complete`, `failed` or `stopped`; None if no such response is kept."""
+        return self._buffer.status(id).result()
+
+    async def astatus(self, id: str) -> ResponseStatus | None:  # noqa: A002
+        """`status` for coroutines."""
+        return await asyncio.wrap_future(self._buffer.status(id))
+
+    # Reading.
+
+    def open(self, id: str, last_event_id: str | None = None) -> Reader:  # noqa: A002
+        """Return a reader of a response, from the event after this one or from the start.
+
+        Raises ResumeError, whose `status` is the HTTP status to answer with.
+        """
+        cursor = parse_cursor(last_event_id)
+        return self._reader(self._open(id).result(), cursor)
+
+    async def aopen(self, id: str, last_event_id: str | None = None) -> Reader:  # noqa: A002
+        """`open` for coroutines."""
+        cursor = parse_cursor(last_event_id)
+        return self._reader(await asyncio.wrap_future(self._open(id)), cursor)
+
+    def _open(self, id: str) -> Future[EventLog]:  # noqa: A002
+        return self._buffer.open(id, self._failed)
+
+    def _reader(self, log: EventLog, cursor: Any) -> Reader:
+        return Reader(log, number_in(log, cursor), self._failed, self._timeouts)
+
+    def _failed(self, error: Exception) -> Iterable[bytes]:
+        return self._encoder_of(None).error(error)
+
+    # Web frameworks.
+
+    def asgi(self, id: str) -> ResumableASGI:  # noqa: A002
+        """Return an ASGI application that answers with a response of this id."""
+        from tokentape.web.resumable.asgi import ResumableASGI
+
+        return ResumableASGI(self, id)
+
+    def wsgi(self, id: str) -> ResumableWSGI:  # noqa: A002
+        """Return a WSGI application that answers with a response of this id. A view of Flask can return it."""
+        from tokentape.web.resumable.wsgi import ResumableWSGI
+
+        return ResumableWSGI(self, id)
+
+    def starlette(self, id: str) -> ResumableResponse:  # noqa: A002
+        """Return a response of Starlette and FastAPI."""
+        from tokentape.web.resumable.starlette import ResumableResponse
+
+        return ResumableResponse(self, id)
+
+    def django(self, request: HttpRequest, id: str) -> HttpResponseBase:  # noqa: A002
+        """Return a response of Django, under WSGI and ASGI."""
+        from tokentape.web.resumable.django import django_response
+
+        return django_response(self, request, id)
+
+    async def adjango(self, request: HttpRequest, id: str) -> HttpResponseBase:  # noqa: A002
+        """`django` for async views."""
+        from tokentape.web.resumable.django import adjango_response
+
+        return await adjango_response(self, request, id)
+
+
+def _checked(id: object) -> str:  # noqa: A002
+    if not (isinstance(id, str) and 0 < len(id) <= 512):
+        raise ConfigurationError(f"the id of a response is {id!r:.80}; it must be a text of 1 to 512 characters")
+    return id
+
+
+def _is_function(stream: Any) -> bool:
+    return callable(stream) and not hasattr(stream, "__iter__") and not hasattr(stream, "__aiter__")
+
+
+def _checked_stream(stream: Any) -> Any:
+    stream = getattr(stream, "normalized", stream)
+    if hasattr(stream, "__aiter__"):
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "an async stream is read in the event loop of the server, and none of asyncio runs here: use the "
+                "provider's chat() rather than achat(), or start the response in an async view, with astart()"
+            ) from None
+    elif not hasattr(stream, "__iter__"):
+        raise ConfigurationError(
+            f"the stream is {stream!r:.80}; it must be an iterator of messages, a response of a provider's client with "
+            "stream=True, or a function that returns either"
+        )
+    return stream
+
+
+def _close(stream: Any) -> None:
+    """Close a stream that is not read."""
+    if _is_function(stream):
+        return
+    stream = getattr(stream, "normalized", stream)
+    if hasattr(stream, "aclose"):
+        with contextlib.suppress(RuntimeError):  # no event loop: nothing can read or close it
+            keep_task(close_unread(stream))
+    elif hasattr(stream, "close"):
+        stream.close()

@@ -1,0 +1,43 @@
+"""Resumable responses as WSGI applications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from tokentape.errors import ResumeError
+from tokentape.web.disconnect import reader_left
+from tokentape.web.resumable.answers import NOTHING_LEFT, Refusal, refusal
+from tokentape.web.resumable.cursor import requested_cursor
+from tokentape.web.wsgi import WSGIStream
+
+if TYPE_CHECKING:
+    from tokentape.web.resumable.responses import ResumableResponses
+
+
+class ResumableWSGI:
+    """A WSGI application that answers with the events of a response after the request's cursor."""
+
+    def __init__(self, responses: ResumableResponses, id: str) -> None:  # noqa: A002 - the parameter's own name
+        self._responses = responses
+        self._id = id
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Begin the answer, and return its body."""
+        cursor = requested_cursor(environ.get("HTTP_LAST_EVENT_ID"), environ.get("QUERY_STRING", ""))
+        try:
+            reader = self._responses.open(self._id, cursor)
+        except ResumeError as error:
+            return _refuse(refusal(error), start_response)
+        if reader.at_end:
+            reader.close()
+            return _refuse(NOTHING_LEFT, start_response)
+        headers = self._responses.headers
+        start_response("200 OK", list(headers.items()))
+        return WSGIStream(reader.frames(), reader.close, headers, reader_left(environ))
+
+
+def _refuse(answer: Refusal, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers.items()))
+    return [answer.body] if answer.body else []
