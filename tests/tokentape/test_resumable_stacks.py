@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import re
-import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -30,7 +29,7 @@ class Source:
     def __init__(self) -> None:
         self.messages: queue.SimpleQueue[ChatMessage | None] = queue.SimpleQueue()
         self.opened = 0
-        self.closed = threading.Event()
+        self.closed = False
 
     def stream(self) -> StreamedChatMessageIterator:
         """The stream."""
@@ -39,7 +38,7 @@ class Source:
 
     def close(self) -> None:
         """Note that the stream is closed, and end its read."""
-        self.closed.set()
+        self.closed = True
         self.messages.put(None)
 
 

@@ -1,0 +1,1 @@
+"""A chat whose answer survives lost connections and reloads of the page."""
