@@ -11,6 +11,7 @@ from inline_snapshot import snapshot
 
 from tokentape_fake_provider import Rule, Script
 from tokentape_fake_provider.hosting.in_process import InProcessProvider
+from tokentape_fake_provider.script.results import Embeddings
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.request_matching import differences
 from tokentape_fake_provider.tape import Frame, Tape
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.both_stores
 PATH = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Is it raining in Oslo?"}]}
 SCRIPTS = (Script.of("ok"),)
+VECTORS = Script(result=Embeddings(((1.0, 0.0),)))
 
 
 def misses_of(provider: InProcessProvider, body: dict[str, Any]) -> Any:
@@ -64,6 +66,21 @@ def test_the_nearest_of_each(strict: bool) -> None:
             },
         ]
     )
+
+
+def test_a_rule_that_can_not_answer_is_not_near() -> None:
+    """A rule with a text is no near miss of a request for embeddings; one with vectors is."""
+    with (
+        InProcessProvider() as provider,
+        httpx2.Client(base_url=provider.url, transport=provider.transport()) as client,
+    ):
+        for rules, expected in (
+            ([Rule(SCRIPTS, last_user="weather")], []),
+            ([Rule(SCRIPTS, last_user="weather"), Rule((VECTORS,), model="other")], ["rule 1"]),
+        ):
+            provider.default.replace_rules(rules)
+            client.post("/v1/embeddings", json={"model": "text-embedding-3-small", "input": "Hi"})
+            assert [miss.name for miss in provider.default.journal.wait()[-1].misses] == expected
 
 
 CONDITIONS: tuple[tuple[dict[str, Any], str, Any, Any], ...] = (

@@ -45,7 +45,7 @@ async function answer() {
   try {
     const response = await fetch(URL_OF_CHAT, {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: "Bearer any" },
+      headers: { "content-type": "application/json", authorization: `Bearer ${form.elements.key.value.trim() || "any"}` },
       body: JSON.stringify({ model: "gpt-4o-mini", stream: true, messages, tools: TOOLS }),
     });
     if (!response.ok) throw new Error(`${response.status}: ${(await response.json()).error.message}`);

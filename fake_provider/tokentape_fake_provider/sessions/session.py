@@ -469,12 +469,13 @@ class Session:
         return None
 
     def nearest_rule(self, request: IncomingRequest) -> NearMiss | None:
-        """The rule with scripts that most nearly applies; `None` without such rules."""
+        """The rule with scripts for such a request that most nearly applies; `None` without such rules."""
+        task = request.request.task
         with self._lock:
             missed = [
                 (list(self._unmet(applied, request)), number)
                 for number, applied in enumerate(self._rules)
-                if applied.rule.scripts
+                if any(answers(script, task) or script.fails_any for script in map(as_script, applied.rule.scripts))
             ]
         if not missed:
             return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import webbrowser
 from typing import Annotated, Any, Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
@@ -15,6 +16,7 @@ from tokentape_harness.cli.messages import print_error
 from tokentape_harness.errors import HarnessError, UsageError
 
 PAGE: Final = "/_tokentape/console"
+TOKEN: Final = "TOKENTAPE_TOKEN"  # noqa: S105 - the name of the variable
 _TIMEOUT_S: Final = 10.0
 
 
@@ -23,22 +25,27 @@ def console(
         str, typer.Argument(metavar="[URL]", help="Where tokentape serve runs; any URL of that server will do.")
     ] = "http://127.0.0.1:8089",
     token: Annotated[
-        str | None, typer.Option(envvar="TOKENTAPE_TOKEN", help="The token that the server's control API requires.")
+        str | None,
+        typer.Option(
+            envvar=TOKEN,
+            help=f"The token that the server's control API requires. Other users see it in ps: set {TOKEN}.",
+        ),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it, or print its address only.")] = True,
 ) -> None:
     """Print the address of the page, and open it in a browser.
 
-    Raises `UsageError` for what is no URL, and `HarnessError` if no server answers there.
+    A token is checked, and never part of the address, which the other users of the machine see in the list of
+    processes: the page asks for it. Raises `UsageError` for what is no URL, and `HarnessError` if no server answers.
     """
     origin = _origin(url)
     _get(f"{origin}{PAGE}", None)
     if token is not None:
         _get(f"{origin}/_tokentape", token)
+        if os.environ.get(TOKEN) != token:
+            print_error(f"other users of this machine see --token in the list of processes: set {TOKEN} instead")
     print(f"{origin}{PAGE}", flush=True)
-    # A fragment is not sent to any server; the page keeps the token and removes it from the address.
-    fragment = "" if token is None else f"#token={quote(token, safe='')}"
-    if browser and not webbrowser.open(f"{origin}{PAGE}{fragment}"):
+    if browser and not webbrowser.open(f"{origin}{PAGE}"):
         print_error("no browser can be opened here: open the address yourself")
 
 

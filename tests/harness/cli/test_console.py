@@ -42,15 +42,29 @@ def console(*arguments: str) -> int:
 
 
 def test_the_page_is_opened(server: FakeProviderServer, opened: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The address is printed and opened, whichever URL of the server is given; the token is in its fragment alone."""
+    """The address is printed and opened, whichever URL of the server is given; the token is no part of it."""
     page = f"{server.url}/_tokentape/console"
     authority = server.url.removeprefix("http://")
     for given in (server.url, f"{server.url}/s/x/v1", authority):
         assert console(given) == 0
-    assert console(server.url, "--token", "a/b#c") == 0
     assert console(server.url, "--no-browser") == 0
-    assert opened == [page, page, page, f"{page}#token=a%2Fb%23c"]
-    assert capsys.readouterr().out == f"{page}\n" * 5
+    assert opened == [page] * 3
+    assert capsys.readouterr() == (f"{page}\n" * 4, "")
+
+
+def test_a_token_stays_out_of_the_list_of_processes(
+    server: FakeProviderServer,
+    opened: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A browser gets the address without it; on the command line it works, with a warning that names the variable."""
+    assert console(server.url, "--token", "a/b#c") == 0
+    assert "set TOKENTAPE_TOKEN instead" in capsys.readouterr().err
+    monkeypatch.setenv("TOKENTAPE_TOKEN", "a/b#c")
+    assert console(server.url) == 0
+    assert capsys.readouterr().err == ""
+    assert opened == [f"{server.url}/_tokentape/console"] * 2
 
 
 def test_a_wrong_token_is_an_error(

@@ -162,3 +162,15 @@ def test_several_sessions(tabs: BrowserContext, server: FakeProviderServer, cons
     console.press("Requests")
     expect(console.rows).to_have_count(1)
     server.sessions.delete("left")
+
+
+def test_the_chat_with_an_api_key(tabs: BrowserContext) -> None:
+    """On a server that has API keys the chat needs one of them, which its page has a field for."""
+    with FakeProviderServer(api_keys=["sk-chat"]) as server:
+        chat = Chat(tabs, server)
+        server.default.push("with the key")
+        chat.send("Hi")
+        expect(chat.last("error")).to_contain_text("401")
+        chat.page.get_by_label("API key").fill("sk-chat")
+        chat.send("Hi")
+        chat.shows("assistant", "with the key")
