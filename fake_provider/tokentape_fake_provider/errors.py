@@ -12,6 +12,7 @@ FakeProviderError
 ├── FaultNotApplicableError  a fault that changes nothing about this response, and why
 ├── ScriptError           a script that contradicts itself or that the wire format can't express
 ├── SchemaError           a JSON Schema that is malformed, or that no value satisfies
+├── PatternTimeoutError   a regular expression of a user or of a request that takes too long
 ├── UnknownSessionError   a session id that was never created, or is deleted
 ├── SessionExistsError    a session id that is taken
 ├── SessionNameError      a session id that does not fit into a path
@@ -112,6 +113,10 @@ class ScriptError(FakeProviderError, ValueError):
 
 class SchemaError(FakeProviderError, ValueError):
     """A JSON Schema that is malformed, or that no value satisfies; the message names the place in it."""
+
+
+class PatternTimeoutError(FakeProviderError):
+    """A regular expression of a user or of a request that takes too long."""
 
 
 class UnknownSessionError(FakeProviderError, LookupError):

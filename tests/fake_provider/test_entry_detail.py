@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tokentape_fake_provider import Error, Reasoning, Script, Text, ToolCall
+from tokentape_fake_provider.event_loops.futures import running_loop
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry, Journal
 from tokentape_fake_provider.sessions.session import Session
@@ -43,6 +44,29 @@ def whole(server: FakeProviderServer, session: Session, number: int = 0) -> dict
 def body_of(entry: dict[str, Any]) -> bytes:
     """The bytes of all its frames."""
     return b"".join(base64.b64decode(frame["data"]) for frame in entry["frames"])
+
+
+def test_the_frames_of_a_pending_request_are_read_beside_the_loop(
+    server: FakeProviderServer, session: Session, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response of many thousand frames holds no other stream while it is shown."""
+    in_loop = list[bool]()
+    planned = Entry.planned.fget
+    assert planned is not None
+
+    def noted(entry: Entry) -> Any:
+        in_loop.append(running_loop() is not None)
+        return planned(entry)
+
+    monkeypatch.setattr(Entry, "planned", property(noted))
+    session.configure(timing="synthetic:ttft=1ms,tps=1")
+    session.push(Script.of("Hello ", "there"))
+    with httpx2.stream("POST", url, json=REQUEST) as response:
+        next(response.iter_raw())
+        entry = httpx2.get(f"{server.url}/_tokentape/sessions/{session.id}/journal/0").json()
+    assert (entry["outcome"], len(entry["frames"])) == ("pending", entry["frames_planned"])
+    assert in_loop
+    assert not any(in_loop)
 
 
 @pytest.mark.parametrize("timing", ["instant", "synthetic:ttft=1ms,tps=100000"])

@@ -13,8 +13,11 @@ import httpx2
 import pytest
 
 from tokentape_fake_provider import Script
+from tokentape_fake_provider.event_loops.futures import running_loop
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.sessions import feed
+from tokentape_fake_provider.sessions.entry_row import entry_row
 from tokentape_fake_provider.sessions.feed import KEPT, Feed, FeedEvent
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.session import Session
@@ -61,6 +64,25 @@ def reading(server: FakeProviderServer, query: str = "") -> Iterator[Reader]:
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert response.headers["cache-control"] == "no-store"
         yield Reader(response)
+
+
+def test_a_large_request_is_read_beside_the_loop(
+    server: FakeProviderServer, session: Session, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its events are those of any request; the streams are not held while its body is decoded."""
+    in_loop = list[bool]()
+
+    def noted(entry: Entry) -> dict[str, Any]:
+        in_loop.append(running_loop() is not None)
+        return entry_row(entry)
+
+    monkeypatch.setattr(feed, "entry_row", noted)
+    with reading(server, f"?session={session.id}") as reader:
+        for text in ("x" * 200_000, "short"):
+            httpx2.post(url, json=REQUEST | {"messages": [{"role": "user", "content": text}]})
+            assert reader.until(lambda event: event.kind == "request").data["preview"] == text[:120]
+    assert in_loop[0] is False
+    assert in_loop[-1] is True
 
 
 @pytest.fixture

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentape import ConfigurationError
-from tokentape.filters import Boundary, FilterFactory, StopStream, TextFilter, hold_to, limit_length, replace, stop_at
+from tokentape.filters import (
+    Boundary,
+    FilterFactory,
+    StopStream,
+    TextFilter,
+    hold_to,
+    limit_length,
+    patterns,
+    replace,
+    stop_at,
+)
 from tokentape.filters.text_filter import FilterChain
 
 # Alternatives of which one begins another, greedy and lazy ones, and what looks back or ahead.
@@ -223,3 +233,11 @@ def test_a_long_text_without_an_end_takes_linear_time() -> None:
     search = hold_to("line", longest=50)
     text = "x" * 50_000
     assert "".join(shown(search, [text])) == text
+
+
+def test_a_pattern_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter does not hold a stream for ever."""
+    monkeypatch.setattr(patterns, "SEARCH_SECONDS", 0.01)
+    text_filter = replace(re.compile("^(a|aa)+$"))()
+    with pytest.raises(ConfigurationError, match=r"takes more than 0\.01 s to search"):
+        text_filter.feed("a" * 60 + "b")

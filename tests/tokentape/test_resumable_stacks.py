@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import re
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -29,7 +30,7 @@ class Source:
     def __init__(self) -> None:
         self.messages: queue.SimpleQueue[ChatMessage | None] = queue.SimpleQueue()
         self.opened = 0
-        self.closed = False
+        self.closed = threading.Event()
 
     def stream(self) -> StreamedChatMessageIterator:
         """The stream."""
@@ -38,7 +39,7 @@ class Source:
 
     def close(self) -> None:
         """Note that the stream is closed, and end its read."""
-        self.closed = True
+        self.closed.set()
         self.messages.put(None)
 
 

@@ -6,6 +6,7 @@ that names the nearest recording and the differences.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -15,7 +16,7 @@ import msgspec
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer, refused
 from tokentape_fake_provider.answers.cached_contents import check_beside_content, with_cached_content
 from tokentape_fake_provider.answers.declared_tools import undeclared_calls
-from tokentape_fake_provider.answers.error_format import no_recording_status
+from tokentape_fake_provider.answers.error_format import no_recording_status, wire_for_errors
 from tokentape_fake_provider.answers.files import check_files, refers_to_files
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.answers.queue_message import queue_has_run_out
@@ -30,7 +31,13 @@ from tokentape_fake_provider.answers.response_context import (
     with_context,
 )
 from tokentape_fake_provider.encoding.encode import conditions_of, encode, tape_of_reply
-from tokentape_fake_provider.errors import BadRequestError, FaultNotApplicableError, SchemaError, ScriptError
+from tokentape_fake_provider.errors import (
+    BadRequestError,
+    FaultNotApplicableError,
+    PatternTimeoutError,
+    SchemaError,
+    ScriptError,
+)
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
 from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.fault_injection.fault_context import output_tokens, reported_usage
@@ -49,6 +56,7 @@ from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stored_answers import Background
 from tokentape_fake_provider.simulation.model import simulate
 from tokentape_fake_provider.simulation.results import computed
+from tokentape_fake_provider.simulation.schema_values import LARGEST_COST
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, retime
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, served_named, wire_named
@@ -62,6 +70,8 @@ from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 _WORD_SIZE = 6
 """The characters of a word and the space before it."""
+_COSTLY_SCHEMA: Final = re.compile(rb'"(?:pattern|patternProperties|min(?:Items|Length|Properties|Contains))"')
+"""A keyword of a JSON Schema for which a value may take long to generate."""
 
 _SimulationKey: TypeAlias = tuple[Hashable, ...]
 # Clients of a load test and of a test suite send equal requests. Sizes are in bytes.
@@ -82,8 +92,13 @@ class Plan(NamedTuple):
 def plan_answer(session: Session, http: HttpRequest) -> Plan:
     """Take what answers; call it in the order of the requests."""
     with session.lock:  # what files set up is not replaced meanwhile
-        resolution = _Resolution(session, http)
-        answer = resolution.answer()
+        try:
+            resolution = _Resolution(session, http)
+            answer = resolution.answer()
+        except PatternTimeoutError as error:
+            wire = http.error_wire or wire_for_errors(http.path, http.headers)
+            problem = error_answer(wire, no_recording_status(http.headers), str(error), "pattern_timeout")
+            return Plan(lambda: problem)
     if answer is None or isinstance(answer, Answer):
         return Plan(lambda: resolution.finished(answer))
     return Plan(lambda: resolution.finished(answer()), resolution.size)
@@ -194,7 +209,7 @@ class _Resolution:
                     locale=settings.locale,
                     partial_calls=partial_calls,
                 )
-            except SchemaError as error:
+            except (SchemaError, PatternTimeoutError) as error:
                 message = f"The simulated model can't answer: {error}"
                 return error_answer(served_named(request.wire), 400, message, "invalid_schema", request=request)
             if key is not None:
@@ -267,7 +282,8 @@ class _Resolution:
                     check_files(session.files, request.wire, http.body)
             except BadRequestError as error:
                 return refused(wire, error, request)
-        self._simulated_size = settings.simulation.words * request.choices * _WORD_SIZE
+        costly = LARGEST_COST if _COSTLY_SCHEMA.search(http.raw) else 0
+        self._simulated_size = settings.simulation.words * request.choices * _WORD_SIZE + costly
         return partial(self._simulated, script, self._incoming, note, key)
 
     def _near(self, recording: Miss) -> tuple[NearMiss, ...]:

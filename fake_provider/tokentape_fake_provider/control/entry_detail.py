@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -77,7 +76,7 @@ class EntryDetail(msgspec.Struct, frozen=True):
 @operation(EntryFields, EntryDetail)
 async def show_entry(api: Api, session: Session, request: Request) -> Response:
     """Show a request whole: its conversation, and each frame of its response, sent or not."""
-    entry = find_entry(session, request)
+    entry = find_entry(session, request).snapshot()
     finish = detail_of(entry, session, api.config.tools)
 
     def encode() -> bytes:
@@ -96,12 +95,12 @@ def find_entry(session: Session, request: Request) -> Entry:
 
 
 def detail_of(entry: Entry, session: Session, tools: ExchangeTools | None) -> Callable[[], EntryDetail]:
-    """Return what shows a request and its response as they are now; it decodes them, in any thread."""
-    decode, planned, stream = _decoding(entry, tools), entry.planned, session.streams.find(entry.number)
+    """Return what shows this snapshot of a request and its response; it decodes them, in any thread."""
+    stream = session.streams.find(entry.number)
     state = None if stream is None else stream.state
 
     def finish() -> EntryDetail:
-        decoded = decode()
+        decoded, planned = _decoded(entry, tools), entry.planned
         return EntryDetail(
             raw=_raw(entry),
             messages=conversation_in(entry.body),
@@ -117,11 +116,11 @@ def detail_of(entry: Entry, session: Session, tools: ExchangeTools | None) -> Ca
     return finish
 
 
-def _decoding(entry: Entry, tools: ExchangeTools | None) -> Callable[[], Decoded]:
+def _decoded(entry: Entry, tools: ExchangeTools | None) -> Decoded:
     wire = entry.wire
     if tools is None or wire is None or entry.payload is None or entry.status == SWITCHING_PROTOCOLS:
-        return Decoded  # the messages of a WebSocket are no stream of this wire format
-    return partial(tools.decode, exchange_of(entry).tape, wire)
+        return Decoded()  # the messages of a WebSocket are no stream of this wire format
+    return tools.decode(exchange_of(entry).tape, wire)
 
 
 def exchange_of(entry: Entry, *, sent: bool = False) -> Exchange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -69,11 +70,13 @@ async def read_journal(api: Api, session: Session, query: JournalQuery) -> Respo
             raise Refused(504, str(error), "read it without wait: it shows what is pending", "?wait") from None
     found = (entry for entry in journal.entries if entry.number >= query.since)
     chosen = list(islice(found, query.limit or None))
-    if query.bodies:
-        entries = [shown_entry(entry, frames=query.frames) for entry in chosen]
-    else:
-        entries = await run_in_thread(lambda: [entry_row(entry) for entry in chosen])  # streams continue meanwhile
-    return json_response({"forgotten": journal.forgotten, "entries": entries})
+    show = partial(shown_entry, frames=query.frames) if query.bodies else entry_row
+    page = {"forgotten": journal.forgotten}
+
+    def encode() -> bytes:
+        return msgspec.json.encode({**page, "entries": [show(entry) for entry in chosen]})
+
+    return json_response(msgspec.Raw(await run_in_thread(encode)))  # streams continue meanwhile
 
 
 def shown_entry(entry: Entry, *, frames: bool = False) -> dict[str, Any]:

@@ -63,8 +63,10 @@ async def save_rule(
     """Make a rule of what answered a request."""
     entry = find_entry(session, request)
     tools = _tools(api, entry)
-    exchange = exchange_of(entry, sent=entry.outcome in _BROKEN_OFF)
-    rule = rule_for(entry, await run_in_thread(lambda: tools.script(exchange)))
+    shown = entry.snapshot()
+    rule = rule_for(
+        entry, await run_in_thread(lambda: tools.script(exchange_of(shown, sent=shown.outcome in _BROKEN_OFF)))
+    )
     if options.add:
         await api.change(session, lambda: session.replace_rules((rule, *session.rules)))
     return SavedRule(plain(rule), options.add)
@@ -76,8 +78,8 @@ async def save_cassette(api: Api, session: Session, request: Request, options: S
     entry = find_entry(session, request)
     tools, folders = _tools(api, entry), api.config.folders
     path = new_cassette(folders, options.name)
-    exchange = exchange_of(entry, sent=True)
-    await run_in_thread(lambda: tools.save(exchange, path))
+    shown = entry.snapshot()
+    await run_in_thread(lambda: tools.save(exchange_of(shown, sent=True), path))
     return SavedCassette(path.relative_to(folders[0].resolve()).as_posix())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from tokentape_fake_provider.bounded_pattern import bounded_pattern
 from tokentape_fake_provider.matching.json_path import without
 from tokentape_fake_provider.matching.machine import Machine
 from tokentape_fake_provider.matching.normalising import CLASSES, Normalising, VolatileClass
@@ -55,7 +56,7 @@ class Normaliser:
     def __init__(self, settings: Normalising, machine: Machine) -> None:
         self.settings = settings
         self.machine = machine
-        self._ignored = re.compile("|".join(f"(?:{text})" for text in settings.ignore_text or ("(?!)",)))
+        self._ignored = tuple(map(bounded_pattern, settings.ignore_text))
 
     @property
     def active(self) -> bool:
@@ -101,8 +102,8 @@ class Normaliser:
             if not isinstance(value, str):
                 return normal_number(value, key, classes) if region is Region.RESULT else value
             text = _RENAMED.sub(r"{{\1", with_placeholders(value, known))
-            if self.settings.ignore_text:
-                text = self._ignored.sub("", text)
+            for pattern in self._ignored:
+                text = pattern.removed_from(text)
             if region is Region.ID:
                 return text if ids is None else ids.whole(text)
             if region is Region.WORDS:

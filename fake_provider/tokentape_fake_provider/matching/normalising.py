@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from tokentape_fake_provider.bounded_pattern import bounded_pattern
 from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.matching.json_path import is_json_path
 
@@ -34,8 +35,8 @@ class Normalising(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError(f"ignore_path {path!r} can't be read: write it as $.a.b, a[*].b or ..b")
         for pattern in self.ignore_text:
             try:
-                re.compile(pattern)
-            except re.error as error:
+                bounded_pattern(pattern)
+            except (re.error, OverflowError, RecursionError, ValueError) as error:
                 raise SettingError(f"ignore_text {pattern!r} is not a regular expression ({error})") from None
 
 

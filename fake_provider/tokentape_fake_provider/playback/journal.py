@@ -8,6 +8,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from concurrent.futures import Future
+from copy import copy
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise, takewhile
 from operator import sub
@@ -158,6 +159,12 @@ class Entry:
         self.payload: list[bytes] | bytes | None = None
         """The bytes of the body, sent or not: those of each frame while they are sent one by one, then joined."""
         self.counted_size = 0
+
+    def snapshot(self) -> Entry:
+        """Return a copy that stays as it is, for a thread that reads it while frames are sent."""
+        snapshot = copy(self)
+        snapshot.left = self.left[:]
+        return snapshot
 
     def plan(self, tape: Tape) -> list[bytes]:
         """Set the frames that are to be sent one by one, and return the bytes of each."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tokentape_fake_provider.bounded_pattern import bounded_pattern
 from tokentape_fake_provider.faults.registry import nearest
 from tokentape_fake_provider.sessions.request_matching import Difference, canonical
 from tokentape_fake_provider.wires import served_names
@@ -44,7 +45,7 @@ class TextMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def holds(self, text: str) -> bool:
         """Whether the text has both."""
         return (self.contains is None or self.contains in text) and (
-            self.matches is None or re.search(self.matches, text) is not None
+            self.matches is None or bounded_pattern(self.matches).is_in(text)
         )
 
 
@@ -64,7 +65,7 @@ class ToolResultMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         return (
             (self.name is None or fnmatchcase(result.name, self.name))
             and (self.contains is None or self.contains in result.text)
-            and (self.matches is None or re.search(self.matches, result.text) is not None)
+            and (self.matches is None or bounded_pattern(self.matches).is_in(result.text))
             and (self.error is None or self.error == result.error)
         )
 
@@ -140,7 +141,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             yield Difference("path", self.path, request.path)
         if self.contains is not None and self.contains not in request.text:
             yield Difference("contains", self.contains, request.text)
-        if self.matches is not None and re.search(self.matches, request.text) is None:
+        if self.matches is not None and not bounded_pattern(self.matches).is_in(request.text):
             yield Difference("matches", self.matches, request.text)
         yield from self._unmet_in_turn(incoming)
         for index, part in enumerate(self.all or ()):
@@ -211,6 +212,6 @@ def check_pattern(pattern: str | None) -> None:
     """Raise `ValueError` if `matches` is not a regular expression."""
     if pattern is not None:
         try:
-            re.compile(pattern)
-        except re.error as error:
+            bounded_pattern(pattern)
+        except (re.error, OverflowError, RecursionError, ValueError) as error:
             raise ValueError(f"`matches` is not a regular expression: {error}") from None

@@ -10,10 +10,12 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream, StreamState
 from tokentape_fake_provider.sessions.entry_row import entry_row
@@ -31,6 +33,9 @@ _AT_ONCE: Final = 500
 """The most new requests of a session in one sample; of more, only the last ones are events, after a gap."""
 _TURN: Final = 20
 """The events that are formed before streams get their turn: these take about 0.5 ms."""
+
+_LARGE: Final = 100_000
+"""The bytes of a request and its response from which a thread reads them."""
 
 _Change: TypeAlias = tuple[EventKind, Any]
 
@@ -101,6 +106,9 @@ class Feed:
             await asyncio.sleep(SAMPLED_S)
             events: list[FeedEvent] = []
             for session, kind, data in self._changes(registry):
+                if isinstance(data, Entry):
+                    large = data.size > _LARGE
+                    data = await run_in_thread(partial(entry_row, data)) if large else entry_row(data)
                 self._last += 1
                 events.append(FeedEvent(self._last, kind, session, msgspec.json.encode(data)))
                 if len(events) == _TURN:
@@ -199,7 +207,7 @@ class _Watched:
             response = _Response(entry)
             self._responses.append(response)
             response.over = entry.outcome != "pending"
-            yield "request", entry_row(entry)
+            yield "request", entry
         if not self._responses:
             return
         streams = {stream.entry.number: stream for stream in self.session.streams.open}
@@ -238,4 +246,4 @@ class _Response:
                 yield "stream", {"session": session, **msgspec.structs.asdict(state)}
         if known != self.known or over != self.over:
             self.known, self.over = known, over
-            yield "entry", entry_row(entry)
+            yield "entry", entry

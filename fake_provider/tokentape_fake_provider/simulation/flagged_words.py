@@ -25,9 +25,12 @@ _WORDS: Final[Mapping[str, str]] = {
     "violence": rf"{_VIOLENCE}|tortur(e|ed|ing)|massacres?",
     "violence/graphic": r"gore|dismember(ed|ing)?|disembowel(ed|ing)?|beheaded|blood everywhere",
 }
+_ANY: Final = re.compile(rf"\b({'|'.join(_WORDS.values())})\b")
 
 
 def flagged_categories(text: str, categories: Iterable[str]) -> tuple[str, ...]:
     """The categories of whose words a text has one. Images are never flagged."""
     lowered = text.casefold().replace("\u2019", "'")
+    if _ANY.search(lowered) is None:
+        return ()
     return tuple(name for name in categories if (words := _WORDS.get(name)) and re.search(rf"\b({words})\b", lowered))

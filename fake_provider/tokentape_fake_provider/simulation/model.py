@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
+from tokentape_fake_provider.bounded_pattern import pattern_budget
 from tokentape_fake_provider.script.model import Choice, Item, Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.simulation.answer_text import answer_text, plain_text
 from tokentape_fake_provider.simulation.arguments import simulated_arguments
@@ -19,13 +21,17 @@ from tokentape_fake_provider.simulation.text_agents import TextAgent, text_agent
 from tokentape_fake_provider.simulation.tool_choice import is_last, tools_to_call
 from tokentape_fake_provider.wires.prompt import Prompt
 
+PATTERN_SECONDS: Final = 0.5
+"""The CPU time that the patterns of a prompt's schemas may take."""
+
 
 def simulate(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str, partial_calls: bool = True) -> Script:
     """The model's answer: equal arguments give an equal script.
 
     Limits (`max_tokens`, `stop`) end an answer without changing how it begins, and the first of several choices is the
     only one of a request for one. A tool call that `max_tokens` cuts is left out without `partial_calls`. Raises
-    `SchemaError` if no value is valid by a schema of the prompt, `ScriptError` if there is no text in the language.
+    `SchemaError` if no value is valid by a schema of the prompt, `PatternTimeoutError` if its patterns take too long,
+    `ScriptError` if there is no text in the language.
     """
     seed = content_seed(prompt, seed)
     prompt = with_observations(prompt)
@@ -38,7 +44,8 @@ def simulate(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str, 
         choice = limited(items, stop=prompt.stop, max_tokens=prompt.max_tokens, partial_calls=partial_calls)
         return with_server_items(choice, prompt, seed=f"{seed} {index}", locale=locale)
 
-    return Script(tuple(map(choice, range(prompt.choices))))
+    with pattern_budget(PATTERN_SECONDS):
+        return Script(tuple(map(choice, range(prompt.choices))))
 
 
 def content_seed(prompt: Prompt, seed: str) -> str:

@@ -27,6 +27,7 @@ _STEEPNESS: Final = 12.0
 
 # The vectors of 2,048 inputs with 3,072 dimensions, which OpenAI allows, take 25 MB, and 0.1 GB as JSON.
 _MOST_NUMBERS: Final = 2**23
+_MOST_CLASSIFIED: Final = 100_000
 
 
 def computed(task: Task, given: Result | None) -> Result:
@@ -46,6 +47,8 @@ def computed(task: Task, given: Result | None) -> Result:
             moderation = given if isinstance(given, Moderation) else Moderation()
             if moderation.flagged:
                 return moderation
+            if len(task.inputs) > _MOST_CLASSIFIED:
+                raise BadRequestError(f"{len(task.inputs):,} inputs are more than {_MOST_CLASSIFIED:,}: send fewer.")
             flagged = tuple(flagged_categories(one.text, task.categories) for one in task.inputs)
             return msgspec.structs.replace(moderation, flagged=flagged)
         case Counting():

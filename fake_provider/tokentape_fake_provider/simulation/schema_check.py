@@ -55,7 +55,7 @@ def properties_for(name: str, schema: Schema) -> Iterator[Schema]:
         found = True
         yield properties[name]
     for pattern, member in schema.get("patternProperties", {}).items():
-        if pattern.search(name):
+        if pattern.is_in(name):
             found = True
             yield member
     if not found and "additionalProperties" in schema:
@@ -113,7 +113,7 @@ _NUMBER: Final[Mapping[str, Check]] = {
 _STRING: Final[Mapping[str, Check]] = {
     "minLength": lambda value, bound, _: len(value) >= bound,
     "maxLength": lambda value, bound, _: len(value) <= bound,
-    "pattern": lambda value, pattern, _: pattern.search(value) is not None,
+    "pattern": lambda value, pattern, _: pattern.is_in(value),
 }
 _ARRAY: Final[Mapping[str, Check]] = {
     "minItems": lambda value, bound, _: len(value) >= bound,

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
 from math import ceil, floor, lcm
 from typing import Any, Final
 
+from tokentape_fake_provider.bounded_pattern import BoundedPattern
 from tokentape_fake_provider.errors import SchemaError
 from tokentape_fake_provider.simulation.json_schema import Schema
 from tokentape_fake_provider.simulation.named_values import named_texts, number_range
 from tokentape_fake_provider.simulation.schema_check import is_multiple
-from tokentape_fake_provider.simulation.text_pattern import matching_text
+from tokentape_fake_provider.simulation.text_pattern import LARGEST, matching_text
 
-LARGEST: Final = 100_000
-"""The most characters, items or properties that a schema may require."""
 _ATTEMPTS: Final = 300
+_POOLED: Final = 20
+"""How many times faster a text of words is than one for a pattern."""
 
 _DATE = r"202\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
@@ -77,10 +78,15 @@ def keyword_place(parts: Sequence[Schema], *keywords: str) -> str:
     return next(places, parts[0].place)
 
 
-def text_value(parts: Sequence[Schema], name: str, draw: random.Random, locale: str) -> str:
-    """A string that satisfies all these schemas, by its property's name where they leave it open."""
+def text_value(
+    parts: Sequence[Schema], name: str, draw: random.Random, locale: str, charge: Callable[[int], None]
+) -> str:
+    """A string that satisfies all these schemas, by its property's name where they leave it open.
+
+    Each text that is tried is charged its length.
+    """
     low, high = bounds(parts, "minLength", "maxLength")
-    patterns: list[re.Pattern[str]] = [part["pattern"] for part in parts if "pattern" in part]
+    patterns: list[BoundedPattern] = [part["pattern"] for part in parts if "pattern" in part]
     formats = [part["format"] for part in parts if "format" in part]
     known = [FORMATS[one] for one in formats if one in FORMATS]
 
@@ -88,7 +94,7 @@ def text_value(parts: Sequence[Schema], name: str, draw: random.Random, locale: 
         return (
             low <= len(text)
             and (high is None or len(text) <= high)
-            and all(pattern.search(text) for pattern in patterns)
+            and all(pattern.is_in(text) for pattern in patterns)
         )
 
     names = [_NAMES_OF_FORMATS.get(one, "") for one in formats if one in FORMATS]
@@ -100,10 +106,12 @@ def text_value(parts: Sequence[Schema], name: str, draw: random.Random, locale: 
         if found is not None:
             return found
         if not names and not patterns:
+            charge(low // _POOLED)
             return _sized(pool, low, high, draw)
     sources = [*known, *(pattern.pattern for pattern in patterns)]
     for attempt in range(_ATTEMPTS):
         text = matching_text(sources[attempt % len(sources)], draw, low, high)
+        charge(len(text))
         if fits(text) and all(re.fullmatch(one, text) for one in known):
             return text
     raise UnsatisfiableError(

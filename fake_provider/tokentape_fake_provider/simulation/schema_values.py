@@ -39,6 +39,9 @@ _FULL_DEPTH: Final = 4
 _FULL_SIZE: Final = 300
 """So are they once a value has this many parts."""
 _DEEPEST: Final = 100
+LARGEST_COST: Final = 200_000
+"""The most that is generated or tried for one value: characters for patterns, with 10 for each part of the value."""
+_VALUE_COST: Final = 10
 _DEAD_ENDS: Final = 400
 _CHOICES: Final = 100
 _DRAWS: Final = 6
@@ -75,6 +78,7 @@ class _Generator:
         self._locale = locale
         self._size = 0
         self._dead_ends = 0
+        self._cost = 0
 
     def value(self, parts: Parts, name: str, depth: int) -> Any:
         """A value that satisfies all parts. Raises `UnsatisfiableError`."""
@@ -83,6 +87,7 @@ class _Generator:
                 parts[0].place, f"its values are nested more than {_DEEPEST} levels deep, or without end"
             )
         self._size += 1
+        self._charge(_VALUE_COST)
         if not any(part.in_place or part.checked for part in parts):
             return self._of_any_type(parts, name, depth)
         reason: UnsatisfiableError | None = None
@@ -101,6 +106,12 @@ class _Generator:
                     return value
         place = keyword_place(parts, "not", "oneOf", "contains", "if", "propertyNames")
         raise reason or UnsatisfiableError(place, "the other keywords leave no value for it")
+
+    def _charge(self, cost: int) -> None:
+        """Count what was generated or tried, in characters."""
+        self._cost += cost
+        if self._cost > LARGEST_COST:
+            raise SchemaError("`$` requires values that are too large together: simplify it, or lower its minima.")
 
     def _minimal(self, depth: int) -> bool:
         return depth > _FULL_DEPTH or self._size > _FULL_SIZE
@@ -179,7 +190,7 @@ class _Generator:
             case "integer" | "number":
                 return number_value(parts, name, self._draw, integer=kind == "integer")
             case "string":
-                return text_value(parts, name, self._draw, self._locale)
+                return text_value(parts, name, self._draw, self._locale, self._charge)
             case "array":
                 return self._array(parts, name, depth)
             case _:
@@ -309,6 +320,7 @@ class _Generator:
         # Most patterns have many texts. Where one has few, it may be found in longer names, or others be allowed.
         if patterns and (attempt < _PATTERN_DRAWS or attempt % 3):
             text = matching_text(patterns[attempt % len(patterns)].pattern, self._draw)
+            self._charge(len(text))
             return text if attempt < _PATTERN_DRAWS or attempt % 3 == 1 else f"{text}{attempt}"
         if attempt < len(_NAMES):
             return _NAMES[attempt]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
+from tokentape_fake_provider.bounded_pattern import LONGEST_PATTERN, BoundedPattern
 from tokentape_fake_provider.errors import SchemaError
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
@@ -26,63 +27,74 @@ _CLASSES: Final = {"d": _DIGITS, "w": _WORD, "s": ((9, 13), (32, 32))}
 _CONTROLS: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
 # Python has no `\p{...}`; these stand for the categories, inside and outside of brackets.
 _CATEGORIES: Final = {"Lu": "A-ZÀ-ÖØ-Þ", "Ll": "a-zß-öø-ÿ", "L": "a-zA-ZÀ-ÖØ-öø-ɏ", "N": "0-9", "P": "!-/:-@", "Z": " "}
+_ECMA_SPELLING: Final = re.compile(
+    r"\\[pP]\{(?:\w+=)?(?P<category>\w+)\}|\\u\{(?P<point>[0-9a-fA-F]+)\}|\\k<(?P<reference>\w+)>"
+    r"|\\c(?P<control>[A-Za-z])|\\(?P<letter>[A-Za-z])|\\.|\(\?<(?=\w+>)|\[\^\]|[\[\]]",
+    re.DOTALL,
+)
+_PYTHON_ESCAPES: Final = "dDwWsSbBtnrfvaxuAZ"
+_SPELLED: Final = {"(?<": "(?P<", "[^]": r"[\s\S]"}
 _MORE: Final = 6
 """The most repetitions of a quantifier beyond its least, unless a longer text is wanted."""
 _UNBOUNDED: Final = 1 << 30
+LARGEST: Final = 100_000
+"""The most characters, items or properties that a schema may require."""
+_USUALLY_LONGEST: Final = 1000
 
 
 @lru_cache(maxsize=1024)
-def compile_pattern(pattern: str, place: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str, place: str) -> BoundedPattern:
     """The pattern, compiled from its ECMA-262 spelling. Raises `SchemaError` for what is no regular expression."""
     if not isinstance(pattern, str):
         raise SchemaError(f"`{place}` is not a string: use a regular expression.")
     try:
-        return re.compile(_in_python(pattern))
-    except (re.error, OverflowError, RecursionError) as error:
+        return BoundedPattern(_in_python(pattern[: LONGEST_PATTERN + 1]))
+    except (re.error, OverflowError, RecursionError, ValueError) as error:
         raise SchemaError(f"`{place}` is not a regular expression: {error}.") from None
 
 
 def matching_text(pattern: str, draw: random.Random, shortest: int = 0, longest: int | None = None) -> str:
-    """A text for this Python pattern, of a length within the bounds if it can; a caller checks that it matches."""
+    """A text for this Python pattern, of a length within the bounds if it can; a caller checks that it matches.
+
+    Raises `SchemaError` if its shortest text is too long.
+    """
     piece = _parsed(pattern)
+    if piece.shortest > LARGEST:
+        raise SchemaError(
+            f"The pattern {pattern!r} needs {piece.shortest} characters: at most {LARGEST} are generated."
+        )
     if shortest > piece.longest:  # where it is not anchored, other text may stand around it
         piece = _sequence((_AROUND, piece, _AROUND))
     low = max(shortest, piece.shortest)
-    high = piece.longest if longest is None else min(longest, piece.longest)
+    high = min(piece.longest, max(low, _USUALLY_LONGEST), _UNBOUNDED if longest is None else longest)
     return _build(piece, max(low, min(high, _usual_length(piece, draw))), draw, {})
 
 
 def _in_python(pattern: str) -> str:
     """The ECMA-262 spellings that Python has not, in Python's."""
-    out, index, bracket = [], 0, False
-    while index < len(pattern):
-        rest = pattern[index:]
-        if match := re.match(r"\\[pP]\{(?:\w+=)?(\w+)\}", rest):
-            name = match[1] if match[1] in _CATEGORIES else match[1][0]
-            members = _CATEGORIES.get(name, _CATEGORIES["L"])
-            out.append(members if bracket else f"[{'^' if rest[1] == 'P' else ''}{members}]")
-        elif match := re.match(r"\\u\{([0-9a-fA-F]+)\}", rest):
-            out.append(re.escape(chr(min(int(match[1], 16), 0x10FFFF))))
-        elif match := re.match(r"\\k<(\w+)>", rest):
-            out.append(f"(?P={match[1]})")
-        elif match := re.match(r"\(\?<(?=\w+>)", rest):
-            out.append("(?P<")
-        elif match := re.match(r"\\c([A-Za-z])", rest):
-            out.append(re.escape(chr(ord(match[1]) % 32)))
-        elif match := re.match(r"\[\^\]", rest):
-            out.append(r"[\s\S]")
-        elif match := re.match(r"\\([A-Za-z])", rest):
-            known = match[1] in "dDwWsSbBtnrfvaxuAZ"
-            out.append(match[0] if known else match[1])
-        elif match := re.match(r"\\.", rest, re.DOTALL):
-            out.append(match[0])
-        else:
-            match = re.match(r".", rest, re.DOTALL)
-            assert match is not None
-            bracket = match[0] == "[" or (bracket and match[0] != "]")
-            out.append(match[0])
-        index += match.end()
-    return "".join(out)
+    bracket = False
+
+    def spelled(match: re.Match[str]) -> str:
+        nonlocal bracket
+        text = match[0]
+        match match.lastgroup:
+            case "category":
+                name = match["category"]
+                members = _CATEGORIES.get(name) or _CATEGORIES.get(name[0], _CATEGORIES["L"])
+                return members if bracket else f"[{'^' if text[1] == 'P' else ''}{members}]"
+            case "point":
+                return re.escape(chr(min(int(match["point"], 16), 0x10FFFF)))
+            case "reference":
+                return f"(?P={match['reference']})"
+            case "control":
+                return re.escape(chr(ord(match["control"]) % 32))
+            case "letter":
+                return text if match["letter"] in _PYTHON_ESCAPES else match["letter"]
+        if text in "[]":
+            bracket = text == "["
+        return _SPELLED.get(text, text)
+
+    return _ECMA_SPELLING.sub(spelled, pattern)
 
 
 class _Character(NamedTuple):

@@ -13,6 +13,8 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 _IMAGE_TOKENS = 256
 # Numbers of a vector that take as long to compute as one character of a text.
 _NUMBERS_PER_CHARACTER = 20
+# A classification takes as long as this number of characters of a text.
+_CHARACTERS_PER_RESULT = 50
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -70,8 +72,8 @@ class Classification(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """There is nothing to compute beside the texts."""
-        return 0
+        """The characters beside those of the texts that take as long as the results do."""
+        return len(self.inputs) * _CHARACTERS_PER_RESULT
 
 
 class Counting(msgspec.Struct, frozen=True):

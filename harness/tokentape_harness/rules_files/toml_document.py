@@ -5,20 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import re
 import tomllib
+from collections.abc import Iterator
+from itertools import count
 from typing import Any, Final
 
 from tokentape_fake_provider.rules_file.problem import Path
-from tokentape_harness.rules_files.document import DEEPEST, Document, Place, TextProblem, too_deep
+from tokentape_harness.rules_files.document import DEEPEST, MOST, Document, Place, TextProblem, too_deep, too_many
 
 _WHERE: Final = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _NAME: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _NAMES: Final = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
 _TABLE: Final = re.compile(rf"\s*(\[\[?)\s*({_NAMES})\s*\]\]?")
+# `tomllib` takes minutes for a key of 100,000 names.
+_DEEP_KEY: Final = re.compile(rf"(?:^|[{{,\[])[ \t]*(?:{_NAME}[ \t]*\.[ \t]*){{{DEEPEST}}}", re.MULTILINE)
 _KEY: Final = re.compile(rf"(\s*)({_NAMES})\s*=\s*")
 
 
 def parse_toml(text: str) -> Document:
     """Parse TOML; a date is text. Raises `TextProblem`."""
+    if (deep := _DEEP_KEY.search(text)) is not None:
+        line = text.count("\n", 0, deep.start()) + 1
+        raise too_deep(Place(line, deep.start() - text.rfind("\n", 0, deep.start())))
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -26,17 +33,19 @@ def parse_toml(text: str) -> Document:
         end = Place(text.count("\n") + 1, 1)
         place = Place(int(found[1]), int(found[2])) if found is not None and found[1] else end
         raise TextProblem(f"not TOML: {_WHERE.sub('', str(error))}", "correct it", place) from None
-    return Document(_with_text_dates(value, 0), _places(text))
+    return Document(_with_text_dates(value, 0, count()), _places(text))
 
 
-def _with_text_dates(value: Any, depth: int) -> Any:
+def _with_text_dates(value: Any, depth: int, counted: Iterator[int]) -> Any:
     if depth > DEEPEST:
         raise too_deep()
+    if next(counted) > MOST:
+        raise too_many()
     match value:
         case dict():
-            return {name: _with_text_dates(member, depth + 1) for name, member in value.items()}
+            return {name: _with_text_dates(member, depth + 1, counted) for name, member in value.items()}
         case list():
-            return [_with_text_dates(member, depth + 1) for member in value]
+            return [_with_text_dates(member, depth + 1, counted) for member in value]
         case dt.date() | dt.time():
             return value.isoformat()
     return value

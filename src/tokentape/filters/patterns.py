@@ -17,6 +17,9 @@ Replacement: TypeAlias = str | Callable[[str], str]
 LONGEST_MATCH = 1000
 """The default for the most characters that one match may have, and that are held."""
 
+SEARCH_SECONDS = 1.0
+"""The CPU time after which the search for a pattern is given up."""
+
 # What a pattern may look back at (`\b`, `(?<=...)`) before the text that is undecided.
 _CONTEXT = 200
 # Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
@@ -50,7 +53,8 @@ class Search:
     """Finds matches in a text of which more may come.
 
     `whole_at_end` says that no match depends on what follows it, so that one is decided at the end of the text. With
-    `gives_up` a beginning that is too long counts as no match, and nor does anything in it.
+    `gives_up` a beginning that is too long counts as no match, and nor does anything in it. Raises ConfigurationError
+    for a pattern that can't be used or takes too long.
     """
 
     def __init__(self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False) -> None:
@@ -75,7 +79,7 @@ class Search:
         """
         length = len(text)
         while position < length:
-            found = self._probe.search(text, position, partial=True)
+            found = self._searched(self._probe, text, position, partial=True)
             if found is None:
                 break
             start, end = found.start(), found.end("_end")
@@ -100,7 +104,7 @@ class Search:
         """`find` in a text of which no more comes."""
         length = len(text)
         while position < length:
-            found = self._pattern.search(text, position)
+            found = self._searched(self._pattern, text, position)
             if found is None:
                 break
             start, end = found.span()
@@ -110,6 +114,15 @@ class Search:
                 return start, end
             position = start + 1
         return length, length
+
+    def _searched(self, pattern: Any, text: str, position: int, *, partial: bool = False) -> Any:
+        try:
+            return pattern.search(text, position, partial=partial, timeout=SEARCH_SECONDS)
+        except TimeoutError:
+            raise ConfigurationError(
+                f"the pattern {self._pattern.pattern!r} takes more than {SEARCH_SECONDS} s to search a text of "
+                f"{len(text)} characters: write it without a repetition inside a repetition"
+            ) from None
 
     def _bounded(self, text: str, start: int) -> int | None:
         """Return the end of a match that starts here and is not too long."""

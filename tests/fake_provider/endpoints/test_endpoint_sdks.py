@@ -23,6 +23,7 @@ from mistralai.client import Mistral
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.simulation import results
 
 CATS = ["A cat sleeps on the sofa", "The cats are sleeping", "Interest rates rise"]
 TOKENS = sum(map(count_tokens, CATS))
@@ -312,6 +313,15 @@ def test_openai_reads_moderations(openai_client: openai.OpenAI) -> None:
     assert threat.categories.harassment_threatening
     assert threat.category_scores.violence > 0.9 > 0.1 > threat.category_scores.sexual
     assert threat.category_applied_input_types.violence == ["text"]
+
+
+def test_very_many_moderations_are_refused(openai_client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that would make a response of a hundred MB gets an error; one below it is answered, one for each input."""
+    monkeypatch.setattr(results, "_MOST_CLASSIFIED", 3)
+    read = openai_client.moderations.create(input=["I will kill you", "Good morning", "Good night"])
+    assert [result.flagged for result in read.results] == [True, False, False]
+    with pytest.raises(openai.BadRequestError, match="4 inputs are more than 3"):
+        openai_client.moderations.create(input=["x"] * 4)
 
 
 def test_openai_reads_moderations_of_texts_and_images(openai_client: openai.OpenAI) -> None:

@@ -12,6 +12,7 @@ from inline_snapshot import snapshot
 
 from tokentape_fake_provider.rules_file import rules_schema
 from tokentape_harness.cli.run import run
+from tokentape_harness.rules_files import toml_document
 
 MANY = """\
 settings:
@@ -130,6 +131,28 @@ def test_an_alias_bomb_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     levels = "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcde", "bcdef", strict=True))
     lines = printed(tmp_path / "r.yaml", f"a: &a [{'x,' * 10}]\n{levels}rules: [*f]\n", capsys)
     assert "there are more than 100,000 values: remove aliases, or split the file" in lines[0]
+
+
+@pytest.mark.parametrize("text", ["{names} = 1", "[{names}]", "[[{names}]]", "a = {{b = 1, {names} = 1}}"])
+def test_a_toml_key_of_very_many_names_is_refused(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`tomllib` would take minutes for it; a text with as many dots is no key."""
+    names = ".".join(["a"] * 100_000)
+    lines = printed(tmp_path / "r.toml", f"strict = 1\n{text.format(names=names)}\n", capsys)
+    assert lines[0].startswith("r.toml:2:")
+    assert "values are nested more than 100 deep" in lines[0]
+    dots = printed(tmp_path / "s.toml", f'rules = [{{contains = "x", scripts = ["{names}"]}}]\n', capsys)
+    assert "nested" not in dots[0]
+
+
+def test_a_toml_file_of_very_many_values_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one in YAML is."""
+    monkeypatch.setattr(toml_document, "MOST", 100)
+    lines = printed(tmp_path / "r.toml", "".join(f"rules.a{number} = 1\n" for number in range(100)), capsys)
+    assert "there are more than" in lines[0]
 
 
 def test_yaml_is_read_as_editors_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.results import Moderation
@@ -71,7 +73,13 @@ def _write(result: Moderation, request: ProviderRequest, _tokens: int | None) ->
     known = {*task.categories}
     if unknown := [name for names in (*flagged, result.scores) for name in names if name not in known]:
         raise ScriptError(f"no category {unknown[0]!r} of {request.model}: there are {', '.join(task.categories)}")
-    results = [_result(names, result.scores, one, request) for names, one in zip(flagged, task.inputs, strict=True)]
+    known_results: dict[Any, msgspec.Raw] = {}  # most inputs of a long list have the same
+    results = []
+    for names, one in zip(flagged, task.inputs, strict=True):
+        key = (names, bool(one.text), bool(one.images))
+        if key not in known_results:
+            known_results[key] = msgspec.Raw(msgspec.json.encode(_result(names, result.scores, one, request)))
+        results.append(known_results[key])
     return {"id": "modr-" + make_id(request.seed, "moderation", 32), "model": request.model, "results": results}
 
 

@@ -201,11 +201,11 @@ class MemoryBuffer:
     def end(self, sink: MemorySink, status: ResponseStatus, events: Iterable[bytes]) -> None:
         """Add the last events of a response, and end it."""
         self._grow(sink, events)
-        sink.log.end(status)
         with self._lock:
             if self._responses.get(sink.id) is sink:
                 self._ended[sink.id] = self._clock.now() + self._max_age
                 self._schedule()
+        sink.log.end(status)
 
     def _expire(self) -> None:
         now = self._clock.now()

@@ -84,9 +84,10 @@ class EventLog:
     def drop(self, excess: int) -> int:
         """Drop the oldest events, at least `excess` bytes but never the last event; return the number of bytes."""
         with self._lock:
-            before, count = self.size, 0
-            while count < len(self._ends) - 1 and self._ends[count] - self._dropped + _OFFSET_SIZE * count < excess:
+            before, count, freed = self.size, 0, 0
+            while count < len(self._ends) - 1 and freed < excess:
                 count += 1
+                freed = self._ends[count - 1] - self._dropped + _OFFSET_SIZE * count
             if count:
                 dropped = self._ends[count - 1]
                 del self._data[: dropped - self._dropped]
