@@ -33,7 +33,7 @@ DOORS = {
         GeminiInteractions Ollama OpenAIChat OpenAICompletions OpenAIResponses StreamedChatResponse Tool
     """,
     "tokentape.web": """
-        ASGIStream Format FrameEncoder MemoryBuffer ResumableResponses StreamingChatHttpResponse
+        ASGIStream Format FrameEncoder MemoryBuffer RedisBuffer ResumableResponses StreamingChatHttpResponse
         StreamingChatResponse WSGIStream response_headers smooth wsgi_stream
     """,
     "tokentape.filters": """

@@ -113,7 +113,7 @@ def test_when_unread_cancel() -> None:
     frames.close()
     assert (source.closed.is_set(), responses.status("a")) == (False, "running")
     two.close()
-    assert (source.closed.is_set(), responses.status("a")) == (True, "stopped")
+    assert (source.closed.wait(10), responses.status("a")) == (True, "stopped")
     assert body(responses, "a", last).endswith(STOPPED)
 
 
@@ -145,7 +145,7 @@ def test_when_unread_for_a_while() -> None:
     clock.advance(29.9)
     assert responses.status("a") == "running"
     clock.advance(0.1)
-    assert (source.closed.is_set(), responses.status("a")) == (True, "stopped")
+    assert (source.closed.wait(10), responses.status("a")) == (True, "stopped")
 
 
 def test_a_reader_that_is_forgotten_has_left() -> None:
@@ -153,7 +153,7 @@ def test_a_reader_that_is_forgotten_has_left() -> None:
     responses, source = ResumableResponses(when_unread="cancel"), Source()
     responses.start("a", source.stream)
     responses.open("a")
-    assert source.closed.is_set()
+    assert source.closed.wait(10)
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
@@ -264,7 +264,7 @@ def test_replace() -> None:
     reader = responses.open("a").frames()
     last = ids(next(reader))[-1]
     assert responses.start("a", plain_stream([ChatMessage("new")]), replace=True)
-    assert source.closed.is_set()
+    assert source.closed.wait(10)
     assert b"".join(reader).endswith(STOPPED)
     assert b"new" in body(responses)
     with pytest.raises(EventsDroppedError, match="an earlier response with this id"):

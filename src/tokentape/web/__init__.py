@@ -8,6 +8,7 @@ from tokentape.web.asgi import ASGIStream
 from tokentape.web.encoder import FrameEncoder
 from tokentape.web.frames import Format, response_headers
 from tokentape.web.resumable.buffer import MemoryBuffer
+from tokentape.web.resumable.redis_buffer import RedisBuffer
 from tokentape.web.resumable.responses import ResumableResponses
 from tokentape.web.smoothing import smooth
 from tokentape.web.wsgi import WSGIStream, wsgi_stream
@@ -21,6 +22,7 @@ __all__ = [
     "Format",
     "FrameEncoder",
     "MemoryBuffer",
+    "RedisBuffer",
     "ResumableResponses",
     "StreamingChatHttpResponse",
     "StreamingChatResponse",

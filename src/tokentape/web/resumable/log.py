@@ -14,7 +14,8 @@ ResponseStatus: TypeAlias = Literal["running", "complete", "failed", "stopped"]
 
 _MOST_AT_ONCE = 65_536
 """About how many bytes one read returns."""
-_OFFSET_SIZE = 8
+OFFSET_SIZE = 8
+"""The bytes that an event takes beside its own."""
 
 
 class EventLog:
@@ -24,7 +25,7 @@ class EventLog:
     one server-sent event, without its `id`.
     """
 
-    def __init__(self, epoch: str, first: int = 1) -> None:
+    def __init__(self, epoch: str) -> None:
         self.epoch = epoch
         self.status: ResponseStatus = "running"
         self.error: Exception | None = None
@@ -32,7 +33,7 @@ class EventLog:
         self.readers = 0
         self.on_readers: Callable[[], None] | None = None
         """Called after the number of readers has changed."""
-        self._first = first
+        self._first = 1
         self._data = bytearray()
         self._ends = array("Q")  # where each event ends, counted from the first that there was
         self._dropped = 0  # the bytes in front of the first that is kept
@@ -52,12 +53,16 @@ class EventLog:
     @property
     def size(self) -> int:
         """The bytes that the events take."""
-        return len(self._data) + _OFFSET_SIZE * len(self._ends)
+        return len(self._data) + OFFSET_SIZE * len(self._ends)
 
     @property
     def ended(self) -> bool:
         """Whether no more events come."""
         return self.status != "running" or self.error is not None
+
+    def start(self, epoch: str, first: int) -> None:
+        """Set what was unknown of a log without events: its epoch, and the number of its first event."""
+        self.epoch, self._first = epoch, first
 
     def append(self, events: Iterable[bytes]) -> int:
         """Add events and wake the readers; return by how many bytes the log grew."""
@@ -87,7 +92,7 @@ class EventLog:
             before, count, freed = self.size, 0, 0
             while count < len(self._ends) - 1 and freed < excess:
                 count += 1
-                freed = self._ends[count - 1] - self._dropped + _OFFSET_SIZE * count
+                freed = self._ends[count - 1] - self._dropped + OFFSET_SIZE * count
             if count:
                 dropped = self._ends[count - 1]
                 del self._data[: dropped - self._dropped]

@@ -8,6 +8,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from tokentape.clock import Call, Clock
@@ -61,9 +62,8 @@ class Pump:
     def start(self, stream: Any) -> None:
         """Start reading; an async stream needs a running event loop of asyncio."""
         if not hasattr(stream, "__aiter__"):
-            self._begin(stream, getattr(stream, "close", None))
-            run = contextvars.copy_context().run
-            threading.Thread(target=run, args=(self._read, stream), name="tokentape-pump", daemon=True).start()
+            self._begin(stream, partial(_start_thread, _close, stream))
+            _start_thread(contextvars.copy_context().run, self._read, stream)
             return
         task = keep_task(self._read_async(stream))
         self._begin(stream, lambda: task.get_loop().call_soon_threadsafe(task.cancel))
@@ -97,10 +97,7 @@ class Pump:
             self.fail(error)
         finally:
             for closable in (messages, stream):
-                close = getattr(closable, "close", None)
-                if close is not None:
-                    with contextlib.suppress(Exception):  # the response has ended already
-                        close()
+                _close(closable)
 
     async def _read_async(self, stream: Any) -> None:
         try:
@@ -152,8 +149,7 @@ class Pump:
 
     def _cancel_stream(self) -> None:
         if self._cancel is not None:
-            # A generator that is running is closed by its thread; a loop that is closed has cancelled its tasks.
-            with contextlib.suppress(ValueError, RuntimeError):
+            with contextlib.suppress(RuntimeError):  # an event loop that is closed has cancelled its tasks
                 self._cancel()
 
     def readers_changed(self) -> None:
@@ -174,6 +170,18 @@ class Pump:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _start_thread(function: Callable[..., object], *arguments: Any) -> None:
+    threading.Thread(target=function, args=arguments, name="tokentape-pump", daemon=True).start()
+
+
+def _close(stream: Any) -> None:
+    """Close a stream, which may take its time, and whose errors come too late to be reported."""
+    close = getattr(stream, "close", None)
+    if close is not None:
+        with contextlib.suppress(Exception):  # ValueError: a generator that is running; its own thread closes it
+            close()
 
 
 def check_when_unread(when_unread: object) -> None:

@@ -1,0 +1,102 @@
+"""The settings of a buffer in Redis or Valkey: where it is, and how much it keeps for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from tokentape.errors import BufferUnavailableError, ConfigurationError
+from tokentape.web.resumable.buffer import WhenFull
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+
+
+class RedisSettings(NamedTuple):
+    """What `RedisBuffer` is set to; `address` is the URL without user and password."""
+
+    url: str
+    address: str
+    max_response_bytes: int
+    max_age: float
+    when_full: WhenFull
+    lease: float
+    prefix: str
+
+    @property
+    def lease_ms(self) -> int:
+        """For how long a worker that does not report counts as alive."""
+        return int(self.lease * 1000)
+
+    @property
+    def kept_ms(self) -> int:
+        """For how long a response is kept after its end."""
+        return int(self.max_age * 1000)
+
+    @property
+    def running_ms(self) -> int:
+        """For how long a response is kept whose worker does not report."""
+        return self.kept_ms + 2 * self.lease_ms
+
+    def key(self, id: str) -> str:  # noqa: A002 - the parameter's own name
+        """Return the key of a response. What is in braces determines the node of a cluster."""
+        return f"{self.prefix}{{{id}}}"
+
+    def client(self, timeout: float | None = 5.0) -> Redis:
+        """Return a client for the running event loop, whose commands may take `timeout` seconds.
+
+        A command that may have been executed is sent again: each of them may be executed twice.
+        """
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import ExponentialBackoff
+
+        retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 3)
+        client: Redis = Redis.from_url(
+            self.url, socket_connect_timeout=2.0, socket_timeout=timeout, protocol=2, retry=retry
+        )
+        return client
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """A context that raises BufferUnavailableError for errors of the connection and of the server."""
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            yield
+        except ResponseError as error:
+            raise BufferUnavailableError(f"Redis at {self.address} refused a command: {error}") from None
+        except (RedisError, OSError, TimeoutError) as error:
+            raise BufferUnavailableError(
+                f"Redis at {self.address} can't be reached ({type(error).__name__}): start it, or check the URL; the "
+                "next request tries again"
+            ) from None
+
+
+def parse_address(url: str) -> tuple[str, str]:
+    """Return a URL as the client reads it, and the address without user and password.
+
+    Raises ConfigurationError, also if the package redis is not installed.
+    """
+    try:
+        import redis  # noqa: F401
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "RedisBuffer needs the package redis, which is not installed: pip install 'tokentape[redis]'"
+        ) from None
+    try:
+        parts = urlsplit(url)
+        host, port, scheme = parts.hostname or "", parts.port or 6379, parts.scheme.lower()
+    except ValueError:
+        parts, host, port, scheme = urlsplit(""), "", 0, ""
+    if scheme not in _SCHEMES or not (host or (scheme == "unix" and parts.path)):
+        raise ConfigurationError(
+            "the URL of RedisBuffer is not usable: give one like redis://127.0.0.1:6379/0 (or rediss, valkey, valkeys, "
+            "unix), with user and password if it needs them"
+        )
+    place = parts.path if scheme == "unix" else f"{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{_SCHEMES[scheme]}{url[len(scheme) :]}", f"{scheme}://{place}"
