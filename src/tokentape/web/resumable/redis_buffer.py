@@ -70,20 +70,24 @@ class RedisBuffer:
         """Return the status of a response; None if no such response is kept."""
         return self._submit(lambda worker: worker.status(id))
 
+    def close(self) -> None:
+        """Send what is left, and disconnect; a later call connects again. Done by itself at the end of the process."""
+        with self._lock:
+            if self._process == os.getpid():
+                self._process = None
+                atexit.unregister(self.close)
+                with suppress(Exception):
+                    self._thread.submit(self._worker.close()).result(2)
+                self._thread.close()
+
     def _submit(self, call: Callable[[RedisWorker], Coroutine[Any, Any, ResultT]]) -> Future[ResultT]:
         with self._lock:
             if self._process != os.getpid():
                 self._thread = IOThread("tokentape-redis")
                 self._worker = self._thread.submit(_create(self._settings)).result()
                 self._process = os.getpid()
-                atexit.register(self._flush)
-        return self._thread.submit(call(self._worker))
-
-    def _flush(self) -> None:
-        """Send the last events before the process ends."""
-        if self._process == os.getpid():
-            with suppress(Exception):
-                self._thread.submit(self._worker.flush()).result(2)
+                atexit.register(self.close)
+            return self._thread.submit(call(self._worker))
 
 
 async def _create(settings: RedisSettings) -> RedisWorker:

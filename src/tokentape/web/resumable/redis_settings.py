@@ -28,6 +28,11 @@ class RedisSettings(NamedTuple):
     prefix: str
 
     @property
+    def dropped_above(self) -> int:
+        """Above how many bytes a response loses its oldest events."""
+        return self.max_response_bytes if self.when_full == "drop" else 1 << 50
+
+    @property
     def lease_ms(self) -> int:
         """For how long a worker that does not report counts as alive."""
         return int(self.lease * 1000)

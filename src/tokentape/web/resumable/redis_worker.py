@@ -51,6 +51,7 @@ class RedisWorker:
         self._loop = asyncio.get_running_loop()
         self._name = uuid4().hex
         self._client = settings.client()
+        self._subscriptions = settings.client(timeout=None)
         self._pubsub: Any = None
         self._subscribing = asyncio.Lock()
         self._mirrors: dict[str, Mirror] = {}
@@ -119,13 +120,21 @@ class RedisWorker:
         with self._settings.errors():
             await self._client.delete(*(key + part for part in KEYS))
 
-    async def flush(self) -> None:
-        """Send what is left, at the end of the process."""
-        with contextlib.suppress(TokentapeError):
+    async def close(self) -> None:
+        """Send what is left, and disconnect."""
+        try:
             async with self._sending:
                 pass
             while self._changed:
                 await self._send_once()
+        finally:
+            tasks = self._tasks - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for client in (self._pubsub, self._subscriptions, self._client):
+                if client is not None:
+                    await client.aclose()
 
     async def _until_ended(self, log: EventLog) -> None:
         while not log.ended:
@@ -182,7 +191,7 @@ class RedisWorker:
                 events, status = sink.take()
                 batches.append((sink, events, status))
                 kept = settings.running_ms if status == "running" else settings.kept_ms
-                arguments = (sink.log.epoch, settings.max_response_bytes, settings.lease_ms, kept, status)
+                arguments = (sink.log.epoch, settings.dropped_above, settings.lease_ms, kept, status)
                 calls.append(("append", sink.key, *arguments, sink.log.last + 1, *events))
             try:
                 with settings.errors():
@@ -196,7 +205,7 @@ class RedisWorker:
                     self._lose([sink], _lost())
                     continue
                 sink.sent(len(events), status)
-                sink.log.drop(sink.log.size - settings.max_response_bytes)
+                sink.log.drop(sink.log.size - settings.dropped_above)
                 if reply == 1:
                     sink.stop()
 
@@ -267,14 +276,14 @@ class RedisWorker:
                 elif known.epoch != epoch.decode() or after != known.last:
                     return self._drop(mirror)
                 known.append(events)
-                known.drop(known.size - self._settings.max_response_bytes)
+                known.drop(known.size - self._settings.dropped_above)
                 if known.last == last:
                     if status != b"running":
                         known.end(status.decode())
                     elif not alive:
                         frames = mirror.failed(WorkerLostError("the worker that generated the response is gone"))
                         settings = self._settings
-                        limits = (settings.max_response_bytes, settings.kept_ms)
+                        limits = (settings.dropped_above, settings.kept_ms)
                         await self._run("bury", mirror.key, known.epoch, *limits, *frames)
                         continue
                     return True
@@ -320,7 +329,7 @@ class RedisWorker:
     async def _subscribe(self, key: str) -> None:
         async with self._subscribing:
             if self._pubsub is None:
-                pubsub = self._settings.client(timeout=None).pubsub()
+                pubsub = self._subscriptions.pubsub()
                 await pubsub.subscribe(self._settings.key(""))
                 self._pubsub = pubsub
                 self._keep(self._listen())

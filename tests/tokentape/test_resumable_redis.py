@@ -1,0 +1,290 @@
+"""Resumable responses in Redis: several workers, one of which may die or restart, as if there were one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import cycle
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.redis_server import PASSWORD, RedisServer, redis_server
+from tests.tokentape.resumable_stacks import STACKS, plain_stream, texts
+from tests.tokentape.test_resumable_stacks import Source, ids
+from tokentape import (
+    BufferFullError,
+    BufferUnavailableError,
+    ChatMessage,
+    ConfigurationError,
+    EventsDroppedError,
+    ResponseNotFoundError,
+)
+from tokentape.web import RedisBuffer, ResumableResponses
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    """A Redis server."""
+    with redis_server() as running:
+        yield running
+
+
+@pytest.fixture
+def connect(redis: RedisServer) -> Iterator[Callable[..., RedisBuffer]]:
+    """Connects to the server, which is empty at first."""
+    with redis.client() as client:
+        client.flushall()
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(closing(RedisBuffer(redis.url, **options)))
+
+
+@pytest.fixture
+def workers(connect: Callable[..., RedisBuffer]) -> list[ResumableResponses]:
+    """What two workers have, as two objects that share nothing but Redis."""
+    return [ResumableResponses(buffer=connect(lease=1), when_unread="cancel", heartbeat=None) for _ in range(2)]
+
+
+def body(responses: ResumableResponses, id: str = "a", last: str | None = None) -> bytes:  # noqa: A002
+    """All that a reader gets."""
+    return b"".join(responses.open(id, last).frames())
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_reader_cut_after_each_event_comes_back_to_the_other_worker(
+    name: str, connect: Callable[..., RedisBuffer]
+) -> None:
+    """2,000 events, each read in a request of its own by turns from two workers, are byte for byte the whole."""
+    workers = [ResumableResponses(buffer=connect()) for _ in range(2)]
+    stacks, source = [STACKS[name](worker) for worker in workers], Source()
+    assert workers[0].start("a", source.stream)
+    assert not workers[1].start("a", source.stream)
+    received, last = b"", None
+    for message, stack in zip(texts(2_000), cycle(stacks), strict=False):
+        source.messages.put(message)
+        event = stack.get("a", last).cut()
+        (last,) = ids(event)
+        received += event
+    source.messages.put(None)
+    received += stacks[1].get("a", last).rest()
+    assert received == stacks[0].get("a").rest() == stacks[1].get("a").rest()
+    assert len(ids(received)) == 2_001
+    assert source.opened == 1
+    assert [stack.get("a", ids(received)[-1]).status for stack in stacks] == [204, 204]
+    for stack in stacks:
+        stack.close()
+
+
+def test_readers_of_both_workers_read_live(workers: list[ResumableResponses]) -> None:
+    """Each receives each event before the provider sends the next."""
+    source = Source()
+    workers[0].start("a", source.stream)
+    readers = [worker.open("a").frames() for worker in workers]
+    for message in texts(20):
+        source.messages.put(message)
+        assert next(readers[0]) == next(readers[1])
+    source.messages.put(None)
+    assert list(readers[0]) == list(readers[1])
+    assert [worker.status("a") for worker in workers] == ["complete", "complete"]
+
+
+def test_stop_from_the_other_worker(workers: list[ResumableResponses]) -> None:
+    """The provider is closed at once; the readers of both workers receive the same end."""
+    source = Source()
+    workers[0].start("a", source.stream)
+    source.messages.put(ChatMessage("x"))
+    readers = [worker.open("a").frames() for worker in workers]
+    assert next(readers[0]) == next(readers[1])
+    assert workers[1].stop("a")
+    assert source.closed.wait(10)
+    ends = [b"".join(reader) for reader in readers]
+    assert ends[0] == ends[1]
+    assert b'"stopped":true' in ends[0]
+    assert not workers[1].stop("a")
+
+
+def test_the_last_reader_of_all_workers(workers: list[ResumableResponses]) -> None:
+    """The provider is read while any worker has a reader, and closed when the last one has left."""
+    source = Source()
+    workers[0].start("a", source.stream)
+    remote = workers[1].open("a")
+    workers[0].open("a").close()
+    source.messages.put(ChatMessage("x"))
+    frames = remote.frames()
+    next(frames)
+    assert not source.closed.is_set()
+    frames.close()
+    assert source.closed.wait(10)
+    assert b'"stopped":true' in body(workers[1])
+
+
+def test_replace_from_the_other_worker(workers: list[ResumableResponses]) -> None:
+    """The response before is stopped where it runs; its readers get its end, and its cursors are refused."""
+    source = Source()
+    workers[0].start("a", source.stream)
+    source.messages.put(ChatMessage("old"))
+    reader = workers[1].open("a").frames()
+    last = ids(next(reader))[0]
+    assert workers[1].start("a", plain_stream([ChatMessage("new")]), replace=True)
+    assert source.closed.wait(10)
+    assert b'"stopped":true' in b"".join(reader)
+    assert all(b"new" in body(worker) for worker in workers)
+    with pytest.raises(EventsDroppedError, match="an earlier response"):
+        workers[0].open("a", last)
+
+
+def test_limits_and_expiry(redis: RedisServer, connect: Callable[..., RedisBuffer]) -> None:
+    """Redis keeps no more bytes than allowed, and forgets a response after its time."""
+    buffers = [connect(max_response_bytes=500, max_age=0.5) for _ in range(2)]
+    one, two = (ResumableResponses(buffer=buffer, heartbeat=None) for buffer in buffers)
+    one.start("a", plain_stream(texts(100)))
+    while one.status("a") == "running":
+        time.sleep(0.01)
+    with pytest.raises(EventsDroppedError, match="events 1 to"):
+        two.open("a")
+    with redis.client() as client:
+        (key,) = client.keys("*:events")
+        assert sum(map(len, client.lrange(key, 0, -1))) <= 500
+        while client.keys():
+            time.sleep(0.05)
+    for responses in (one, two):
+        with pytest.raises(ResponseNotFoundError, match="no response 'a' is kept"):
+            responses.open("a")
+    full = ResumableResponses(buffer=connect(max_response_bytes=500, when_full="fail"))
+    full.start("b", plain_stream(texts(100)))
+    assert BufferFullError.__name__.encode() in body(full, "b", None)
+
+
+def test_redis_that_goes_away(workers: list[ResumableResponses], redis: RedisServer) -> None:
+    """After the lease the provider is closed, readers get an error, new ones 503; all is well when Redis is back."""
+    source = Source()
+    workers[0].start("a", source.stream)
+    readers = [worker.open("a").frames() for worker in workers]
+    source.messages.put(ChatMessage("x"))
+    assert next(readers[0]) == next(readers[1])
+    try:
+        redis.stop()
+        source.messages.put(ChatMessage("y"))
+        for reader in readers:
+            end = b"".join(reader)
+            assert json.loads(end.split(b"data: ")[-1])["error"]["type"] == "BufferUnavailableError"
+            assert not ids(end)
+        assert source.closed.wait(10)
+        for worker in workers:
+            with pytest.raises(BufferUnavailableError, match="can't be reached") as caught:
+                worker.open("a")
+            assert caught.value.status == 503
+            assert PASSWORD not in str(caught.value)
+    finally:
+        redis.start()
+    with pytest.raises(ResponseNotFoundError):
+        workers[1].open("a")
+    assert workers[0].start("a", plain_stream(texts(3)))
+    assert body(workers[1]).count(b"word") == 3
+
+
+def test_redis_that_restarts_empty(workers: list[ResumableResponses], redis: RedisServer) -> None:
+    """A response that Redis has lost ends with an error, and the provider is closed."""
+    source = Source()
+    workers[0].start("a", source.stream)
+    readers = [worker.open("a").frames() for worker in workers]
+    source.messages.put(ChatMessage("x"))
+    assert next(readers[0]) == next(readers[1])
+    redis.stop()
+    redis.start()
+    source.messages.put(ChatMessage("y"))
+    for reader in readers:
+        assert b"EventsDroppedError" in b"".join(reader)
+    assert source.closed.wait(10)
+
+
+def test_wrong_urls() -> None:
+    """A URL that is not usable is an error at once, which does not show its password."""
+    for url in ("http://localhost", "redis://", f"redis://:{PASSWORD}@localhost:port"):
+        with pytest.raises(ConfigurationError, match="redis://127") as caught:
+            RedisBuffer(url)
+        assert PASSWORD not in str(caught.value)
+
+
+class Worker:
+    """A worker in a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "tests.tokentape.resumable_worker", str(port), url]
+        self.process = subprocess.Popen(command)
+        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        while True:
+            try:
+                self.http.get("/openapi.json")
+                return
+            except httpx2.ConnectError:
+                assert self.process.poll() is None
+                time.sleep(0.05)
+
+    def start(self, id: str, count: int, pause: float) -> None:  # noqa: A002
+        """Start a response."""
+        assert self.http.post(f"/{id}", params={"count": count, "pause": pause}).json()
+
+    def get(self, id: str, last: str | None = None) -> bytes:  # noqa: A002
+        """All that a reader gets."""
+        headers = {} if last is None else {"Last-Event-ID": last}
+        response = self.http.get(f"/{id}", headers=headers)
+        assert response.status_code == 200
+        return response.content
+
+    @contextmanager
+    def reader(self, id: str) -> Iterator[Iterator[bytes]]:  # noqa: A002
+        """The pieces of a body as they come."""
+        with self.http.stream("GET", f"/{id}") as response:
+            yield response.iter_bytes()
+
+    def close(self, kill: bool = False) -> None:
+        """End the process."""
+        self.http.close()
+        self.process.kill() if kill else self.process.terminate()
+        self.process.wait(20)
+
+
+def ends_with(received: bytes, error: str) -> Any:
+    """The id of the last event, which is an error."""
+    last = received.split(b"\n\n")[-2].splitlines()
+    assert last[1] == b"event: error"
+    assert json.loads(last[2].removeprefix(b"data: "))["error"]["type"] == error
+    return last[0].removeprefix(b"id: ").decode()
+
+
+def test_a_worker_that_is_killed(redis: RedisServer) -> None:
+    """Readers at the other worker, and at the one that is started in its place, receive what there was, then, after
+    the lease, an error event, the same for all.
+    """
+    with redis.client() as client:
+        client.flushall()
+    one = Worker(redis.url)
+    with closing(Worker(redis.url)) as two:
+        one.start("done", 5, 0)
+        one.get("done")
+        one.start("a", 10_000, 0.01)
+        with two.reader("a") as pieces:
+            received = next(pieces) + next(pieces)
+            one.close(kill=True)
+            began = time.monotonic()
+            received += b"".join(pieces)
+            assert time.monotonic() - began < 10
+        last = ends_with(received, "WorkerLostError")
+        assert two.get("a") == received
+        assert two.get("a", ids(received)[3]) == received[received.index(b"id: " + ids(received)[4].encode()) :]
+        assert two.http.get("/a", headers={"Last-Event-ID": last}).status_code == 204
+        assert two.get("done").count(b"word") == 5
+        with closing(Worker(redis.url)) as three:
+            assert three.get("a") == received
