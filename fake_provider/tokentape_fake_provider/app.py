@@ -161,6 +161,7 @@ class App:
         control = _step_control(answer)
         stream = warning_timer = None
         steps = answer.steps is not None and session is not None and not session.settings.hold
+        entry.by_hand = answer.steps is not None
         if control is not None and session is not None:
             damage = partial(_damaged, entry, wire, answer.request)
             stream = SteppedStream(entry, entry.plan(answer.tape), control, damage)

@@ -11,6 +11,7 @@ import msgspec
 
 from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.matching.normalising import Normalising, as_normalising
+from tokentape_fake_provider.verdict.settings import VerdictSettings
 from tokentape_harness.errors import UsageError
 
 _FILE: Final = "pyproject.toml"
@@ -24,6 +25,7 @@ class ProjectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     normalise: bool | dict[str, bool] | list[str] = True
     ignore_path: list[str] = []
     ignore_text: list[str] = []
+    report: VerdictSettings = VerdictSettings()
 
     @property
     def comparison(self) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 
 from tokentape_conformance.reports.failures import failure_text
 from tokentape_conformance.result import Report, Result
-
-# The characters that XML 1.0 does not allow (section 2.2).
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from tokentape_harness.verdicts.junit import xml_text
 
 
 def report_junit(report: Report) -> bytes:
@@ -26,7 +23,7 @@ def report_junit(report: Report) -> bytes:
     )
     properties = ET.SubElement(suite, "properties")
     for name, value in {"target": report.target, "seed": str(report.seed), **report.versions}.items():
-        ET.SubElement(properties, "property", name=name, value=_legal(value))
+        ET.SubElement(properties, "property", name=name, value=xml_text(value))
     for result in report.results:
         _case(suite, result)
     root = ET.Element("testsuites")
@@ -45,13 +42,9 @@ def _case(suite: ET.Element, result: Result) -> None:
         case "failed" | "fixed":
             first = result.findings[0] if result.findings else None
             message = f"{first.what}: expected {first.expected}, seen {first.seen}" if first else result.reason
-            failure = ET.SubElement(element, "failure", message=_legal(message[:300]), type=result.status)
-            failure.text = _legal(failure_text(result))
+            failure = ET.SubElement(element, "failure", message=xml_text(message[:300]), type=result.status)
+            failure.text = xml_text(failure_text(result))
         case "skipped" | "known":
-            ET.SubElement(element, "skipped", message=_legal(f"{result.status}: {result.reason}"))
+            ET.SubElement(element, "skipped", message=xml_text(f"{result.status}: {result.reason}"))
         case "passed":
             pass
-
-
-def _legal(text: str) -> str:
-    return _ILLEGAL.sub("\ufffd", text)

@@ -21,6 +21,7 @@ from tokentape_fake_provider.control import (
     server,
     sessions,
     streams,
+    verdict,
 )
 from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, READY_PATH, Api, Routes
 from tokentape_fake_provider.control.openapi import with_openapi
@@ -38,6 +39,7 @@ def control_routes(config: AppConfig) -> Starlette:
         entry_detail.ROUTES,
         saving.ROUTES,
         streams.ROUTES,
+        verdict.ROUTES,
         events.ROUTES,
     )
     public = _below(page.ROUTES)

@@ -17,12 +17,12 @@ from tokentape_fake_provider.control.conversation import (
     conversation_in,
     tools_in,
 )
-from tokentape_fake_provider.control.journal import shown_entry
+from tokentape_fake_provider.control.journal import masked_headers, shown_entry
 from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.playback.journal import MASK, Entry, EntryFields, PlannedFrame
-from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_parameters, mask_text
+from tokentape_fake_provider.playback.secret_names import mask_parameters, mask_text
 from tokentape_fake_provider.playback.stepped_stream import StreamState
 from tokentape_fake_provider.sessions.exchange import Decoded, Exchange, ExchangeTools, FrameMessages
 from tokentape_fake_provider.sessions.session import Session
@@ -105,7 +105,7 @@ def detail_of(entry: Entry, session: Session, tools: ExchangeTools | None) -> Ca
             raw=_raw(entry),
             messages=conversation_in(entry.body),
             tools=tools_in(entry.body),
-            response=ResponseHead(entry.status, _masked(entry.response_headers)),
+            response=ResponseHead(entry.status, masked_headers(entry.response_headers)),
             frames=[*_frames(planned, decoded.frames)],
             bytes_forgotten=bool(planned) and planned[0].data is None,
             usage=decoded.usage or (None if entry.usage is None else msgspec.structs.asdict(entry.usage)),
@@ -146,10 +146,6 @@ def _frames(planned: Sequence[PlannedFrame], decoded: Sequence[FrameMessages]) -
         lateness = None if frame.left is None else frame.left - frame.at
         messages, error = (None, None) if found is None else (found.messages, found.error)
         yield FrameDetail(index, frame.at, frame.left, lateness, frame.size, frame.data, messages, error)
-
-
-def _masked(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, MASK if is_secret_name(name, "header") else value) for name, value in headers]
 
 
 def _raw(entry: Entry) -> bytes | None:

@@ -156,9 +156,14 @@ def _checked(index: int, first: int, count: int, below: int, what: str) -> int:
     return number
 
 
+def context_of(tape: Tape, wire: Wire) -> FaultContext:
+    """Return the context of a response whose request does not matter."""
+    return FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+
+
 def output_tokens(tape: Tape, wire: Wire) -> int:
     """Return the output tokens that a response reports; without a report, its number of events."""
-    context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    context = context_of(tape, wire)
     counted = [
         count for value in context.documents if (count := context.document_paths.output_tokens(value)) is not None
     ]
@@ -167,7 +172,7 @@ def output_tokens(tape: Tape, wire: Wire) -> int:
 
 def reports_end(tape: Tape, wire: Wire) -> bool:
     """Whether any event of a response ends the answer."""
-    context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    context = context_of(tape, wire)
     return context.ending < len(context.events)
 
 
@@ -186,7 +191,7 @@ def reported_usage(tape: Tape, wire: Wire) -> TokenCounts | None:
 
 
 def _read_usage(tape: Tape, wire: Wire) -> TokenCounts:
-    context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    context = context_of(tape, wire)
     input_tokens = output = None
     for document in context.documents:
         objects = list(context.document_paths.usage_objects(document))

@@ -50,6 +50,10 @@ class Provider(ABC):
         session.configure(**settings)
         return session
 
+    def now_ms(self, session: Session) -> float:
+        """The time of the session's clock, in ms."""
+        return (session.clock or self._config.clock).now()
+
     def delete_session(self, session_id: str) -> None:
         """Remove a session. Raises `UnknownSessionError`."""
         self.sessions.delete(session_id)

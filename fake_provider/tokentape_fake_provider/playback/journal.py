@@ -146,6 +146,8 @@ class Entry:
         # A function where counting reads the whole response: it runs only if somebody wants to know.
         self.counts: TokenCounts | Callable[[], TokenCounts | None] | None = None
         self.instant = False
+        self.by_hand = False
+        """Whether a test or a person lets its frames wait."""
         self.outcome: Outcome = "pending"
         self.started: float | None = None
         self.ended: float | None = None
@@ -241,6 +243,25 @@ class Entry:
                 return [joined[start:end] for start, end in pairwise(ends)]
             case frames:
                 return frames
+
+    @property
+    def sent_body(self) -> bytes | None:
+        """The bytes of the body that were sent; `None` if the journal has dropped them."""
+        match self.payload:
+            case None:
+                return None if self.frames_sent else b""
+            case bytes() as joined:
+                return joined[: self.bytes_sent]
+            case frames:
+                return b"".join(frames[: self.frames_sent])
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next frame is due, or was when the response ended; `None` if all were sent, or none is known."""
+        sent = self.frames_sent
+        if sent >= self.frames_planned or self.started is None:
+            return None
+        return self.due[sent] if sent < len(self.due) else self.started
 
     @property
     def size(self) -> int:

@@ -414,6 +414,7 @@ class SteppedStream:
     def _start(self, target: Callable[[StepControl], int]) -> _Step:
         control = self._control
         step = _Step(self._frames)
+        self.entry.by_hand = True
 
         def run() -> None:
             if step.future.cancelled():

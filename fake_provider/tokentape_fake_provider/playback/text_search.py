@@ -52,6 +52,11 @@ def find_frame(text: str, frames: Sequence[bytes], start: int) -> int | None:
     return bisect_right(ends, found - 1)
 
 
+def text_in(body: bytes) -> str:
+    """Return all text of a body, joined: that of the answer, of reasoning, and of arguments."""
+    return "".join(piece for _, piece in _pieces(body))
+
+
 def _end_of_text(text: str, body: bytes, after: int) -> int | None:
     """Return the offset after `after` at which the event that completes `text` ends."""
     pieces, lengths, offsets = [], [], []

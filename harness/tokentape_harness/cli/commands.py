@@ -122,6 +122,11 @@ COMMANDS: Final = (
         no_args_is_help=True,
     ),
     Command(
+        "report",
+        "tokentape_harness.cli.verdict:report",
+        "Judge how a client handled failures, by a server's journal; exit with 1 if it was not resilient.",
+    ),
+    Command(
         "flush-check",
         "tokentape_harness.cli.flush_check:flush_check",
         "Check that an app or a proxy passes on each token as it arrives; exit with 1 if it does not.",

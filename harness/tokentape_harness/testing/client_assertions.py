@@ -5,13 +5,18 @@ A failed one raises `AssertionError`, which lists the requests. Times are in ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tokentape_fake_provider.event_loops.futures import running_loop
-from tokentape_fake_provider.faults import parse_fault
 from tokentape_fake_provider.playback.journal import Entry, Journal
+from tokentape_fake_provider.verdict.attempts import Repeat, repeats_of
+from tokentape_fake_provider.verdict.finding import Kind, Verdict
+from tokentape_fake_provider.verdict.judge import judge
+from tokentape_fake_provider.verdict.observed import ObservedRequest
+from tokentape_fake_provider.verdict.settings import VerdictSettings
+from tokentape_harness.verdicts.text import verdict_lines
 
 # A client that waits as long as a header requires may wake a little early by its own clock.
 _EARLY_MS: Final = 2.0
@@ -37,8 +42,15 @@ class ClientBehaviour:
     journal's `wait_async`.
     """
 
-    def __init__(self, requests: Journal | Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        requests: Journal | Sequence[Entry],
+        settings: VerdictSettings | None = None,
+        now_ms: Callable[[], float] | None = None,
+    ) -> None:
         self._requests = requests
+        self._settings = settings or VerdictSettings()
+        self._now_ms = now_ms
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -48,12 +60,48 @@ class ClientBehaviour:
     @property
     def retries(self) -> Sequence[Retry]:
         """Each request that was sent again after it had failed, in order."""
-        return [Retry(before, entry, _waited(before, entry)) for before, entry in self._pairs() if _failed(before)]
+        return [Retry(one.before.entry, one.again.entry, one.waited_ms) for one in self._repeats() if one.before.failed]
 
     @property
     def duplicates(self) -> Sequence[tuple[Entry, Entry]]:
         """Each request that was sent again although it had not failed, after the first one."""
-        return [(before, entry) for before, entry in self._pairs() if not _failed(before)]
+        return [(one.before.entry, one.again.entry) for one in self._repeats() if not one.before.failed]
+
+    def verdict(
+        self,
+        *,
+        accepted: bool | None = None,
+        cancelled_at: float | None = None,
+        allow: Collection[Kind] | None = None,
+        timeout: float = TIMEOUT_S,
+        **settings: Any,
+    ) -> Verdict:
+        """Judge how resilient the client is, once it has sent all that it sends; docs/verdict.md lists the findings.
+
+        `accepted` reports whether the app took its result as complete (`False`: it reported an error), and
+        `cancelled_at`, a unix time in s, when it was told to cancel; a journal can't show them. `allow` has kinds of
+        findings to leave out. The other settings are those of `VerdictSettings`. Raises `msgspec.ValidationError`.
+        """
+        self._wait(lambda: all(entry.outcome != "pending" for entry in self.entries), timeout)
+        if allow is not None:
+            settings["allow"] = allow
+        now_ms = None if self._now_ms is None else self._now_ms()
+        limits = self._settings.changed(**settings)
+        return judge(self.entries, limits, accepted=accepted, cancelled_at=cancelled_at, now_ms=now_ms)
+
+    def assert_resilient(
+        self,
+        *,
+        accepted: bool | None = None,
+        cancelled_at: float | None = None,
+        allow: Collection[Kind] | None = None,
+        timeout: float = TIMEOUT_S,
+        **settings: Any,
+    ) -> None:
+        """The verdict has no findings; the parameters are those of `verdict`."""
+        verdict = self.verdict(accepted=accepted, cancelled_at=cancelled_at, allow=allow, timeout=timeout, **settings)
+        if not verdict.ok:
+            self._fail("\n".join(verdict_lines(verdict)))
 
     def assert_retried(
         self, times: int | None = None, *, respecting_retry_after: bool = True, timeout: float = TIMEOUT_S
@@ -135,14 +183,9 @@ class ClientBehaviour:
                 f"at most {most_bytes}"
             )
 
-    def _pairs(self) -> Iterator[tuple[Entry, Entry]]:
-        """Each request that was sent before, after the last one equal to it."""
-        seen: dict[tuple[str, str, bytes], Entry] = {}
-        for entry in self.entries:
-            key = (entry.method, entry.path, entry.raw_body)
-            if key in seen:
-                yield seen[key], entry
-            seen[key] = entry
+    def _repeats(self) -> list[Repeat]:
+        """Each request that was sent before, after the one that it repeats."""
+        return repeats_of([ObservedRequest(entry) for entry in self.entries])
 
     def _left(self, number: int, timeout: float) -> Entry:
         """The request of this number, whose connection the client has closed."""
@@ -158,7 +201,7 @@ class ClientBehaviour:
 
     def _wait_for_pairs(self, timeout: float) -> None:
         """Wait until each request that was sent again has ended: until then it is unknown whether it failed."""
-        self._wait(lambda: all(before.outcome != "pending" for before, _ in self._pairs()), timeout)
+        self._wait(lambda: all(one.before.entry.outcome != "pending" for one in self._repeats()), timeout)
 
     def _wait(self, until: Callable[[], bool], timeout: float) -> bool:
         if isinstance(self._requests, Journal):
@@ -203,23 +246,6 @@ def describe(entry: Entry, since: float = 0.0) -> str:
     if entry.outcome == "client_left" and entry.note:
         parts.append(entry.note)
     return ", ".join(parts)
-
-
-def _failed(entry: Entry) -> bool:
-    """Whether a client had reason to retry."""
-    return (
-        (entry.status or 0) >= 400
-        or entry.outcome in ("dropped", "reset", "server_stopped")
-        # Some clients close as soon as they have the terminal event.
-        or (entry.outcome == "client_left" and entry.frames_sent < entry.frames_planned)
-        or any(parse_fault(fault).breaks for fault in entry.faults)
-    )
-
-
-def _waited(before: Entry, after: Entry) -> float:
-    """How long the client waited after the response."""
-    responded = before.started if before.started is not None else before.ended or 0.0
-    return max(after.arrived - before.arrived, (after.time - before.time) * 1000) - responded
 
 
 def _state(first: Entry, second: Entry) -> str:

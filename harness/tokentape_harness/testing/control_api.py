@@ -30,8 +30,9 @@ def not_remote(what: str) -> NoReturn:
 class ControlApi:
     """The control API of a server. Raises `UsageError` if it can't be reached or refuses."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, otherwise: str = "") -> None:
         self.url = url.rstrip("/")
+        self._otherwise = otherwise
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         self._client = httpx2.Client(base_url=f"{self.url}/_tokentape", headers=headers, trust_env=False)
 
@@ -44,8 +45,8 @@ class ControlApi:
             value = msgspec.json.decode(response.content) if response.content else None
         except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError) as error:
             raise UsageError(
-                f"{URL}: no fake provider answers at {redact_uri(self.url)} ({type(error).__name__}): start it with "
-                "tokentape serve, or unset the variable"
+                f"{'' if self._otherwise else f'{URL}: '}no fake provider answers at {redact_uri(self.url)} "
+                f"({type(error).__name__}): start it with tokentape serve, or {self._otherwise or 'unset the variable'}"
             ) from None
         if response.is_error:
             problem = value.get("error", {}) if isinstance(value, dict) else {}

@@ -23,6 +23,7 @@ from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timi
 from tokentape_fake_provider.wires.openai_dialects import DialectName
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import ScriptWarning, UsageError
+from tokentape_harness.project_settings import project_settings
 from tokentape_harness.rules_files import load_rules
 from tokentape_harness.testing.client_assertions import ClientBehaviour
 from tokentape_harness.testing.conversation import Step, checked_scripts
@@ -297,11 +298,15 @@ class FakeProvider:
 
     @property
     def client(self) -> ClientBehaviour:
-        """Assertions about the client: `client.assert_retried(2)`, `assert_no_duplicates()`, `assert_left(...)`.
+        """Assertions about the client: `client.assert_resilient()`, `assert_retried(2)`, `assert_left(...)`.
 
         Each waits, for a limited time, until the requests that it judges have ended.
         """
-        return ClientBehaviour(self.session.journal)
+        folder = self._folders[0] if self._folders else Path.cwd()
+        return ClientBehaviour(self.session.journal, project_settings(folder).report, self._now_ms)
+
+    def _now_ms(self) -> float:
+        return self.server.now_ms(self.session)
 
     def assert_all_played(self) -> None:
         """Raise an `AssertionError` that names the queued and loaded responses that were never requested.

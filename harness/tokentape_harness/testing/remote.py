@@ -12,9 +12,9 @@ import msgspec
 
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
+from tokentape_fake_provider.control.journal import JournalPage
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.playback.journal import Entry, Journal
-from tokentape_fake_provider.redis_store.shared_journal import entry_of, set_response
 from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.queue_item import QueueEntry, queue_items
 from tokentape_fake_provider.sessions.recording import Recording
@@ -24,6 +24,7 @@ from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.tape import Tape
 from tokentape_harness.testing.control_api import ControlApi, not_remote
 from tokentape_harness.testing.remote_streams import RemoteStreams
+from tokentape_harness.verdicts.saved_journal import ROUTE, entries_of
 
 _POLL_S: Final = 0.05
 _WARNING: Final = "The script calls"
@@ -60,6 +61,11 @@ class RemoteProvider(Provider):
     def delete_session(self, session_id: str) -> None:
         """Remove a session."""
         self._api.call("DELETE", f"/sessions/{session_id}")
+
+    def now_ms(self, session: Session) -> float:
+        """The time of the session's clock, in ms."""
+        assert isinstance(session.journal, _RemoteJournal)
+        return session.journal.now
 
     def transport(self, package: Any = None) -> NoReturn:
         """A transport is in this process."""
@@ -175,18 +181,20 @@ class _RemoteJournal(Journal):
     def __init__(self, api: ControlApi, path: str) -> None:
         super().__init__()
         self._api = api
-        self._path = f"{path}/journal"
+        self._path = path
 
     @property
     def entries(self) -> Sequence[Entry]:
         """The entries that are kept."""
-        entries = list[Entry]()
-        for fields in self._api.call("GET", f"{self._path}?frames=1")["entries"]:
-            entry = entry_of(fields)
-            entry.number = fields["number"]
-            set_response(entry, fields)
-            entries.append(entry)
-        return tuple(entries)
+        return tuple(entries_of(self._page().entries))
+
+    @property
+    def now(self) -> float:
+        """The time of the session's clock, in ms."""
+        return self._page("&since=999999999999").now or 0.0
+
+    def _page(self, more: str = "") -> JournalPage:
+        return msgspec.convert(self._api.call("GET", f"{self._path}/{ROUTE}{more}"), JournalPage)
 
     def find(self, number: int) -> Entry | None:
         """The entry with this number; `None` if it is not kept."""
@@ -194,7 +202,7 @@ class _RemoteJournal(Journal):
 
     def clear(self) -> None:
         """Forget all entries."""
-        self._api.call("DELETE", self._path)
+        self._api.call("DELETE", f"{self._path}/journal")
 
     def wait(self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0) -> Sequence[Entry]:
         """Return the entries once `until` is true of them; without it, once every response has ended."""
