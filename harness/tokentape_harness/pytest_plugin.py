@@ -30,6 +30,7 @@ _SWEEP = "fault_sweep"
 _CONFORMANCE = "tokentape_conformance"
 _PROVIDERS = pytest.StashKey["list[FakeProvider]"]()
 """The fake providers of a test, if failed tests leave reports."""
+_VERDICT = "tokentape_verdict"
 _ERRORS = pytest.StashKey["list[str]"]()
 """The errors of a test so far: of its body, and of its teardown."""
 
@@ -54,6 +55,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--tokentape-report",
         metavar="DIR",
         help="write what the fake provider of each failed test received and sent to this folder, as one HTML file each",
+    )
+    parser.getgroup("tokentape").addoption(
+        "--tokentape-verdict",
+        metavar="FILE",
+        help="judge how resilient the client of each test with a fake provider is, and write all findings to this "
+        ".sarif, .xml (JUnit), .html or .json file",
     )
     parser.getgroup("tokentape").addoption(
         "--tape-record-mode",
@@ -140,7 +147,12 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the matrix of each test marked `fault_sweep`."""
+    """Print the matrix of each test marked `fault_sweep`, and write the verdicts."""
+    if config.getoption("--tokentape-verdict"):
+        with _extra("--tokentape-verdict"):
+            from tokentape_harness.verdicts.pytest_report import write_report
+
+        terminalreporter.write_line(write_report(terminalreporter, _VERDICT))
     reports = [
         report
         for reports in terminalreporter.stats.values()
@@ -240,6 +252,7 @@ def fake_provider(fake_provider_server: Provider, request: pytest.FixtureRequest
     try:
         provider = _set_up(fake_provider_server, session, request)
         yield provider
+        _judge(provider, request)
         provider.finish()
     finally:
         fake_provider_server.delete_session(session.id)
@@ -257,6 +270,7 @@ def fake_provider_in_process(request: pytest.FixtureRequest) -> Iterator[FakePro
     with InProcessProvider() as server:
         provider = _set_up(server, server.create_session(clock="automatic"), request)
         yield provider
+        _judge(provider, request)
         provider.finish()
 
 
@@ -274,6 +288,14 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, ",".join(filter(None, [urlsplit(fake_provider.url).hostname, os.environ.get(name)])))
     return fake_provider
+
+
+def _judge(provider: FakeProvider, request: pytest.FixtureRequest) -> None:
+    """Judge the client of a test, if a report is wanted."""
+    if request.config.getoption("--tokentape-verdict"):
+        from tokentape_harness.verdicts.pytest_report import judged
+
+        request.node.user_properties.append((_VERDICT, judged(request.node, provider.client.verdict(timeout=1.0))))
 
 
 def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) -> FakeProvider:
