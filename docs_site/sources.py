@@ -12,6 +12,9 @@ PAGES = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 """Pages beside docs/ that the site has, too."""
 LINK = re.compile(r"(!?\[[^\]]*\]\()(?![a-z]+:|#)([^)#\s]+)(#[^)]*)?\)")
 
+CODE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+"""A block of code, in which nothing is a link."""
+
 
 def source_url() -> str:
     """Where the repository is: the one placeholder in pyproject.toml."""
@@ -33,4 +36,4 @@ def with_site_links(text: str, page: Path) -> str:
             target = f"{source_url()}/blob/main/{path}"
         return f"{before}{target}{anchor})"
 
-    return LINK.sub(moved, text)
+    return "".join(LINK.sub(moved, part) if number % 2 == 0 else part for number, part in enumerate(CODE.split(text)))

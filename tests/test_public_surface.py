@@ -93,7 +93,7 @@ def test_what_a_public_name_raises_is_documented(door: str) -> None:
     assert silent == []
 
 
-PAGES = ["README.md", *(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("docs/*.md"))]
+PAGES = ["README.md", *(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("docs/**/*.md"))]
 PAGES += [str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("examples/**/*.py")]
 IMPORT = re.compile(r"^\s*(?:from|import) (tokentape\w*(?:\.\w+)*)", re.MULTILINE)
 

@@ -50,6 +50,7 @@ def test_the_reference_has_every_front_door() -> None:
         ("../CONTRIBUTING.md", "(ARCHITECTURE.md)", "(ARCHITECTURE.md)"),
         ("web.md", "(https://a.example/b.md)", "(https://a.example/b.md)"),
         ("web.md", "(#places)", "(#places)"),
+        ("web.md", "(x.md)\n```python\na[0](../b)\n```", "(x.md)\n```python\na[0](../b)\n```"),
     ],
 )
 def test_links_lead_to_the_site_or_the_repository(page: str, link: str, there: str) -> None:

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from tests.harness.flush import apps
-from tests.test_docs import README, REPOSITORY, block_with, code_blocks, run
+from tests.test_docs import REPOSITORY, TOUR, block_with, code_blocks, run
 from tokentape_harness.cli.commands import COMMANDS
 from tokentape_harness.flush import FlushReport, Verdict
 from tokentape_harness.flush.report import TruncationOutcome
@@ -20,15 +20,15 @@ PAGE = (REPOSITORY / "docs" / "flush.md").read_text()
 
 @pytest.mark.slow
 def test_the_test_of_the_page(flush_probe):
-    """The tests that the page and the README show pass on an app of our own responses."""
-    for text in (PAGE, README):
+    """The tests that the page and the tour show pass on an app of our own responses."""
+    for text in (PAGE, TOUR):
         run(block_with(text, "test_the_chat_flushes"), app=apps.starlette_app())["test_the_chat_flushes"](flush_probe)
 
 
 def test_the_commands_of_the_page():
-    """Every command of the page and the README is one that the command line takes."""
+    """Every command of the page and the tour is one that the command line takes."""
     command = FLUSH_CHECK.load()
-    blocks = [*code_blocks(PAGE, "console"), *code_blocks(README, "console")]
+    blocks = [*code_blocks(PAGE, "console"), *code_blocks(TOUR, "console")]
     lines = [line.partition("#")[0] for block in blocks for line in block.splitlines() if "flush-check" in line]
     assert len(lines) == 12
     for line in lines:

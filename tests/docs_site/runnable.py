@@ -1,0 +1,151 @@
+"""A page as a program: its files are written and its commands run, in order, in an empty folder, as a reader would.
+
+A block with a title is a file. A console block has commands behind `$`; lines below one are its output, where `...`
+stands for anything. Without any `$` each line is a command. A comment before a block may say what is different:
+`<!-- exit code: 1 -->` for its last command, `<!-- not run: WHY -->`. Every other block that could run must have a
+title, or the page is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<remark>[^\n]*?) -->\n+)?^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+_PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=--port )\d{4,5}\b|(?<=--port=)\d{4,5}\b")
+_DEFAULT_PORT = "8089"
+_CODE = ("python", "console", "js", "javascript", "ts", "typescript", "yaml", "toml", "sh", "bash")
+_FUNCTIONS = """
+pip() { shift; "$UV" pip install -q -c "$CONSTRAINTS" "${@/#tokentape\\[/$WHEEL[}"; }
+npm() { command npm "$@" --no-audit --no-fund --loglevel=error; }
+listens() { for _ in {1..300}; do (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.1; done; return 1; }
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block, and the remark before it."""
+
+    language: str
+    title: str
+    text: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, the lines that the page shows of its output, and the exit code it should have."""
+
+    line: str
+    output: str
+    code: int
+
+
+def blocks(page: str) -> list[Block]:
+    """All fenced blocks of a page."""
+    return [
+        Block(one["language"], one["title"] or "", one["text"], one["remark"] or "") for one in _BLOCK.finditer(page)
+    ]
+
+
+def steps(page: str) -> Iterator[Block | Command]:
+    """The files and the commands of a page, in order. Raises `ValueError` if a block could run but does not."""
+    for block in blocks(page):
+        if block.remark.startswith("not run: "):
+            continue
+        if block.title:
+            yield block
+        elif block.language == "console":
+            yield from _commands(block)
+        elif block.language in _CODE:
+            raise ValueError(f"a block of {block.language} without a title: {block.text[:80]!r}")
+
+
+def _commands(block: Block) -> Iterator[Command]:
+    text = (
+        block.text
+        if re.search(r"^\$ ", block.text, re.MULTILINE)
+        else re.sub(r"^(?=.)", "$ ", block.text, flags=re.MULTILINE)
+    )
+    found = re.findall(r"^\$ (.*(?:(?<=\\)\n.*)*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE)
+    code = int(block.remark.partition("exit code: ")[2] or 0)
+    for number, (line, output) in enumerate(found, 1):
+        yield Command(line, output, code if number == len(found) else 0)
+
+
+def run_page(page: str, folder: Path, environment: dict[str, str], seconds: float = 300) -> list[str]:
+    """Run a page in a folder; return what differs from what it shows."""
+    found = list(steps(_with_free_ports(page)))
+    script = _FUNCTIONS
+    commands: list[Command] = []
+    for one in found:
+        if isinstance(one, Block):
+            script += f"mkdir -p {shlex.quote(str(Path(one.title).parent))}\n"
+            script += f"cat >{shlex.quote(one.title)} <<'@@END@@'\n{one.text}@@END@@\n"
+        else:
+            script += _script_of(one, len(commands))
+            commands.append(one)
+    # A file keeps what is printed even by what still runs, and ends no reader.
+    log = folder / ".page.log"
+    with log.open("wb") as output:
+        shell = subprocess.Popen(
+            ("bash", "-c", script), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            shell.wait(seconds)
+        finally:
+            with suppress(ProcessLookupError):  # all have ended
+                os.killpg(shell.pid, signal.SIGKILL)
+            shell.wait()
+    return list(_differences(commands, log.read_text()))
+
+
+def _script_of(command: Command, number: int) -> str:
+    line = command.line
+    if background := line.endswith("&"):
+        line = f"{line[:-1]} >.background-{number}.log 2>&1 &"
+        if port := _PORT.search(line):
+            line += f" listens {port[0]} || cat .background-{number}.log"
+    status = 0 if background else "$?"
+    return f"\nprintf '\\n@@ {number}\\n'\n{line}\nprintf '\\n@@= %s\\n' {status}\n"
+
+
+def _differences(commands: list[Command], log: str) -> Iterator[str]:
+    parts = dict(re.findall(r"^@@ (\d+)\n(.*?)(?=^@@ |\Z)", log, re.DOTALL | re.MULTILINE))
+    for number, command in enumerate(commands):
+        printed, _, status = parts.get(str(number), "").rpartition("\n@@= ")
+        if status.strip() != str(command.code):
+            yield f"$ {command.line}\nended with {status.strip() or 'nothing'}, not {command.code}:\n{printed}"
+        elif command.output.strip() and not _pattern(command.output).fullmatch(printed.strip()):
+            yield f"$ {command.line}\nprinted\n{printed}\n\nnot\n{command.output}"
+
+
+def _pattern(shown: str) -> re.Pattern[str]:
+    lines = [r"(?:.*\n)*?.*" if line.strip() == "..." else _line(line) for line in shown.strip().splitlines()]
+    return re.compile("\n".join(lines))
+
+
+def _line(shown: str) -> str:
+    return re.escape(shown.rstrip()).replace(r"\.\.\.", ".*") + r"[ ]*"
+
+
+def _with_free_ports(page: str) -> str:
+    """The page with free ports in the place of those that it names, `serve` has its default one too."""
+    page = re.sub(r"(\btokentape serve(?![^\n]*--port)(?! --help)\b)", rf"\1 --port {_DEFAULT_PORT}", page)
+    held = {port: socket.create_server(("127.0.0.1", 0)) for port in sorted(set(_PORT.findall(page)))}
+    free = {port: str(one.getsockname()[1]) for port, one in held.items()}
+    for one in held.values():
+        one.close()
+    return re.sub("|".join(rf"\b{port}\b" for port in free), lambda port: free[port[0]], page) if free else page
