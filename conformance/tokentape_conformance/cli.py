@@ -142,6 +142,13 @@ def pipeline(
     model: Annotated[str, typer.Option("--model", "-m", metavar="M", help="The model to request of a gateway.")] = (
         "tokentape"
     ),
+    rejoin: Annotated[
+        str,
+        typer.Option(
+            metavar="URL|PATH",
+            help="Where a reader comes back to a response with Last-Event-ID; {id} there and in the request is its id.",
+        ),
+    ] = "",
     provider_port: ProviderPort = None,
     lacks: Lacks = None,
     declare: Annotated[
@@ -167,6 +174,7 @@ def pipeline(
     options = {
         "reader": "true" if reader is not None else None,
         "until": until,
+        "rejoin": rejoin,
         "path": path,
         "method": request,
         "header": "\n".join(header or []),

@@ -20,6 +20,7 @@ from tests.conformance.pipeline_mutants.ground import (
     SoFar,
     SoFarWithCursor,
 )
+from tests.conformance.pipeline_mutants.rejoining import REJOINABLE, Rejoinable
 from tokentape_conformance.execution import run_case
 from tokentape_conformance.pipeline.pipeline import Pipeline
 from tokentape_conformance.pipeline.suite import SUITE
@@ -58,16 +59,23 @@ def test_it_is_caught(mutant: Mutant) -> None:
     assert results == dict.fromkeys(mutant.cases, "failed")
 
 
-@pytest.mark.parametrize("ground", [Ground, PlainText, SoFar, SoFarWithCursor, Htmx, HtmxSoFar])
+REJOINING, LEAVING = (
+    frozenset(case.id for case in SUITE.cases() if case.area == area) for area in ("rejoining", "leaving")
+)
+"""The cases of responses to which readers come back; those of responses that end with their reader."""
+
+
+@pytest.mark.parametrize("ground", [Ground, PlainText, SoFar, SoFarWithCursor, Htmx, HtmxSoFar, Rejoinable])
 def test_the_ground_has_no_fault(ground: type[Ground]) -> None:
     """The base of the mutants passes every case, so it is each mutant's one fault that is found."""
-    target = Pipeline("ground", msgspec.structs.replace(HURRIED, limit=15.0), app=ground())
+    options, others = (REJOINABLE, LEAVING) if ground is Rejoinable else (HURRIED, REJOINING)
+    target = Pipeline("ground", msgspec.structs.replace(options, limit=15.0), app=ground())
     try:
         results = [run_case(SUITE, target, planned) for planned in plan(SUITE, target)]
     finally:
         target.close()
     assert [result.id for result in results if result.status == "failed"] == []
-    assert {result.case for result in results if result.status == "skipped"} == UNTRIPPED
+    assert {result.case for result in results if result.status == "skipped"} == UNTRIPPED | others
 
 
 def test_which_cases_no_mutant_trips() -> None:

@@ -26,6 +26,7 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
         "readers": "the target serves more than one reader at once",
         "errors": "errors are reported to the reader",
         "tools": "the app offers tools to the model, runs them, and streams the follow-up",
+        "rejoin": "a reader may come back to a response, with `Last-Event-ID`; `--rejoin` is where",
         "relay": "the output is the provider's own wire format",
     }
 )
@@ -39,7 +40,8 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of a response over a WebSocket (see `WebSocketTarget`).
     `header` has one header per line, `command` is split as in a shell, `lacks` has lines of `NAME=REASON`, and
     `declare` is a TOML file with a table `[lacks]`. `reported_by` is that of `FlushOptions`. `through` means a gateway:
-    the suite itself sends a provider's request. Times are in s: how long the target may take to call the provider, how
+    the suite itself sends a provider's request. `rejoin` is the path or URL at which a reader comes back; `{id}` in it
+    and in the request is the id of the response. Times are in s: how long the target may take to call the provider, how
     long a token may take before it counts as held, how long a response may take to end.
     """
 
@@ -50,6 +52,7 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     header: str = ""
     data: str | None = None
     through: bool = False
+    rejoin: str = ""
     model: str = "tokentape"
     provider_port: int | None = None
     command: str = ""

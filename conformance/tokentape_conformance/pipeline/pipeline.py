@@ -34,10 +34,13 @@ from tokentape_harness.flush.targets import (
     AppRequest,
     AsgiTarget,
     CallTarget,
+    HttpTarget,
     ReaderTarget,
     Target,
     WebSocketTarget,
+    WsgiTarget,
     by_url,
+    checked_url,
     reader_of,
     reader_target,
     target_of,
@@ -192,6 +195,18 @@ class Pipeline:
             bench.wait_for_end(output, self.options.limit if bench.stays_open else self.options.patience)
         return output
 
+    @property
+    def back(self) -> Target:
+        """Where a reader comes back to a response. Raises `UsageError` if that is not a path or a URL."""
+        match self._target:
+            case HttpTarget(request=AppRequest(headers=headers)):
+                return HttpTarget(checked_url(self.options.rejoin), AppRequest(headers=headers))
+            case AsgiTarget() | WsgiTarget():
+                request = AppRequest(headers=self._target.request.headers)
+                return msgspec.structs.replace(self._target, path=self.options.rejoin, request=request)
+            case _:
+                raise UsageError(f"--rejoin is for a URL or an app, not for {self._target}")
+
     def flush_report(self, wire: str) -> FlushReport:
         """The flush checker's report, created once. Raises `FlushError`."""
         if wire not in self._reports:
@@ -224,6 +239,8 @@ class Pipeline:
                 return "http: a function or a command has no headers"
             case "http" if isinstance(self._target, WebSocketTarget):
                 return "http: the messages of a WebSocket have no headers"
+            case "rejoin" if not self.options.rejoin:
+                return "rejoin: no --rejoin, where a reader could come back"
             case "tools" if through:
                 return "tools: a gateway runs no tools"
             case "tools" if not self.offered(wire).tools:

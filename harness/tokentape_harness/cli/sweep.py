@@ -1,9 +1,10 @@
-"""sweep: how a client handles each fault at each frame of a recording."""
+"""sweep: how a client handles each fault at each frame of a recording, or a reader each cut of an app's response."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,8 +15,10 @@ from rich.progress import Progress
 from tokentape_fake_provider.hosting import InProcessProvider
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness import terminal_text
-from tokentape_harness.cli.options import Json
+from tokentape_harness.cli.options import Data, Headers, Json, Method, ProviderPort
+from tokentape_harness.cli.rejoin import RejoinRequest, rejoin
 from tokentape_harness.errors import UsageError
+from tokentape_harness.flush.rejoining import Limits
 from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.command import command_client
 from tokentape_harness.sweep.outcome import checked_outcomes
@@ -29,8 +32,8 @@ _PARALLEL: Final = 4
 
 def sweep(
     cassette: Annotated[
-        Path, typer.Argument(metavar="CASSETTE", help="Faults are injected into its first complete stream.")
-    ],
+        Path | None, typer.Argument(metavar="CASSETTE", help="Faults are injected into its first complete stream.")
+    ] = None,
     command: Annotated[
         list[str] | None,
         typer.Argument(
@@ -62,17 +65,49 @@ def sweep(
             help="How long a stalled client may wait: 1 s, or an hour of simulated time for an SDK.",
         ),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, metavar="S", help="How long the command may take, in s.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long the command, or a response, may take, in s.")
+    ] = 60.0,
     fail_on: Annotated[
         str, typer.Option(metavar="OUTCOMES", help="Outcomes that give exit code 1, separated by commas; or none.")
     ] = "silent,hung",
+    rejoin_url: Annotated[
+        str | None,
+        typer.Option(
+            "--rejoin",
+            metavar="URL",
+            help="Instead of a client, test an app: cut a reader off at each event, and let it come back to this URL "
+            "with Last-Event-ID. {id} is the id of the response. After -- the command that serves the app.",
+        ),
+    ] = None,
+    begin: Annotated[
+        str | None, typer.Option(metavar="URL", help="The URL that starts a response, if it is another one.")
+    ] = None,
+    method: Method = None,
+    headers: Headers = None,
+    data: Data = None,
+    provider_port: ProviderPort = None,
     as_json: Json = False,
 ) -> int:
-    """Print the matrix; 1 if there are outcomes of `fail_on`, else 0.
+    """Print the matrix; 1 if there are outcomes of `fail_on`, or a reader that came back missed something, else 0.
 
-    Raises `UsageError`, `SweepError`, `CassetteError`, `FaultError`.
+    Raises `UsageError`, `SweepError`, `FlushError`, `CassetteError`, `FaultError`.
     """
     command = command or []
+    of_clients = {"--sdk": sdk, "--interaction": interaction, "--fault": faults}
+    of_rejoin = {"--begin": begin, "-X": method, "-H": headers, "--data": data, "--provider-port": provider_port}
+    _refuse_options(of_rejoin if rejoin_url is None else of_clients, rejoining=rejoin_url is not None)
+    if rejoin_url is not None:
+        if times != 1 or fail_on != "silent,hung":
+            raise UsageError("--times and --fail-on are for a client, not for --rejoin")
+        request = RejoinRequest(rejoin_url, begin, method, headers or (), data)
+        words = [*([str(cassette)] if cassette is not None else []), *command]  # what comes after --
+        limits = Limits(patience=patience or Limits().patience, end=timeout)
+        return rejoin(
+            request, words, provider_port=provider_port, limits=limits, places=places, seed=seed, as_json=as_json
+        )
+    if cassette is None:
+        raise UsageError("give a cassette, or --rejoin URL")
     if (sdk is None) == (not command):
         raise UsageError("give one client: --sdk openai|anthropic|tokentape, or -- COMMAND")
     failing = checked_outcomes(fail_on)
@@ -107,6 +142,13 @@ def sweep(
         for line in matrix.explain(failures):
             print(terminal_text.printable(line))
     return 1 if failures else 0
+
+
+def _refuse_options(options: Mapping[str, object], *, rejoining: bool) -> None:
+    """Refuse options that would be ignored. Raises `UsageError`."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: {'not with' if rejoining else 'only with'} --rejoin")
 
 
 def _provider(*, in_process: bool) -> InProcessProvider | FakeProviderServer:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
+from uuid import uuid4
 
 import msgspec
 
@@ -22,7 +23,7 @@ from tokentape_harness.flush.marker_tokens import MarkerFinder, MarkerTokens
 from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.probed_stream import ProbeOverError
 from tokentape_harness.flush.reading import Reader, start_reader
-from tokentape_harness.flush.targets import CommandTarget, ReaderTarget, Target, WebSocketTarget
+from tokentape_harness.flush.targets import CommandTarget, ReaderTarget, Target, WebSocketTarget, with_id
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
@@ -80,14 +81,22 @@ class Bench:
 
     @contextmanager
     def reading(self, markers: MarkerTokens, target: Target | None = None) -> Iterator[Run]:
-        """Send a request to the target and read its output."""
+        """Send a request to the target and read its output; in the end release all streams. `{id}` becomes a new id."""
+        with self.connection(markers, with_id(target or self.target, uuid4().hex)) as run:
+            try:
+                yield run
+            finally:
+                # A target that waits for the provider would not notice that its reader left.
+                self.release_all()
+
+    @contextmanager
+    def connection(self, markers: MarkerTokens, target: Target) -> Iterator[Run]:
+        """Send a request to this target and read its output, whatever other readers do."""
         output = ObservedOutput(markers, self.now)
-        run = Run(output, start_reader(target or self.target, output, self._loop))
+        run = Run(output, start_reader(target, output, self._loop))
         try:
             yield run
         finally:
-            # A target that waits for the provider would not notice that its reader left.
-            self.release_all()
             run.reader.close()
 
     def release_all(self, but: SteppedStream | None = None) -> None:

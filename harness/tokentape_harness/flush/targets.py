@@ -17,6 +17,8 @@ from tokentape_harness.errors import UsageError
 
 # The form of the name of an app or a function, which neither a URL nor a command's name has.
 NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+ID: Final = "{id}"
+"""Stands for the id of a response in the URL or path, the headers and the body of a request over HTTP."""
 # The encodings that a browser accepts and that can be decoded here.
 _ACCEPT_ENCODING = "gzip, deflate"
 
@@ -160,6 +162,28 @@ def with_headers(target: Target, headers: Mapping[str, str]) -> Target | None:
             return None
         case _:
             assert_never(target)
+
+
+def with_id(target: Target, response_id: str) -> Target:
+    """The same target, with this id where it has `{id}`."""
+    match target:
+        case HttpTarget(url=url, request=request):
+            return HttpTarget(url.replace(ID, response_id), _request_with_id(request, response_id))
+        case AsgiTarget(path=path, request=request) | WsgiTarget(path=path, request=request):
+            changed = _request_with_id(request, response_id)
+            return msgspec.structs.replace(target, path=path.replace(ID, response_id), request=changed)
+        case WebSocketTarget() | CommandTarget() | CallTarget() | ReaderTarget():
+            return target
+        case _:
+            assert_never(target)
+
+
+def _request_with_id(request: AppRequest, response_id: str) -> AppRequest:
+    return msgspec.structs.replace(
+        request,
+        headers=tuple((name, value.replace(ID, response_id)) for name, value in request.headers),
+        body=None if request.body is None else request.body.replace(ID.encode(), response_id.encode()),
+    )
 
 
 def through(

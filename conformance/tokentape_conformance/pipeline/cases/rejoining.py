@@ -1,0 +1,136 @@
+"""Rejoining: a reader that was cut off comes back to the same response, and receives exactly what it missed."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline import SHORT
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
+from tokentape_fake_provider.timing import Instant
+from tokentape_harness.flush.bench import rule_of
+from tokentape_harness.flush.rejoining import Limits, events_of
+from tokentape_harness.flush.targets import with_headers, with_id
+from tokentape_harness.sweep.rejoin import RejoinSweep
+
+SOURCE = "HTML, section 9.2: the Last-Event-ID header; tokentape, docs/resumable.md"
+_FOREIGN = "no-event-of-this-app"
+
+
+def _sweep(trial: PipelineTrial) -> RejoinSweep:
+    options = trial.options
+    limits = Limits(options.start, options.patience, options.limit)
+    return RejoinSweep(trial.bench, trial.pipeline.back, tokens=SHORT, limits=limits, seed=trial.seed)
+
+
+def _expect_complete(trial: PipelineTrial, row: str) -> None:
+    report = _sweep(trial).run([row], seed=trial.seed)
+    if any(result.outcome != "requested_again" for result in report.failures):
+        trial.fail("the events that the reader received", Prose(f"\n{report}"), Prose("each event once, in order"))
+
+
+@case(
+    "pipeline/rejoining/cut-at-each-event",
+    "A reader that is cut off after any event and comes back receives the rest, each event once and in order.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def cut_at_each_event(trial: PipelineTrial) -> None:
+    _expect_complete(trial, "cut")
+
+
+@case(
+    "pipeline/rejoining/after-the-end",
+    "A reader that comes back when the response has ended receives the rest, each event once and in order.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def after_the_end(trial: PipelineTrial) -> None:
+    _expect_complete(trial, "late")
+
+
+@case(
+    "pipeline/rejoining/again-and-again",
+    "A reader that is cut off after every single event receives each event once and in order.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def again_and_again(trial: PipelineTrial) -> None:
+    _expect_complete(trial, "each")
+
+
+@case(
+    "pipeline/rejoining/lagging-reader",
+    "A reader that comes back far behind receives everything after the event that it names.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def lagging_reader(trial: PipelineTrial) -> None:
+    _expect_complete(trial, "lagging")
+
+
+@case(
+    "pipeline/rejoining/two-readers",
+    "Two readers of one response both receive all of it, also one that joins in the middle.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def two_readers(trial: PipelineTrial) -> None:
+    _expect_complete(trial, "second")
+
+
+@case(
+    "pipeline/rejoining/requested-once",
+    "The provider is requested once for a response, however often its readers come back.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def requested_once(trial: PipelineTrial) -> None:
+    report = _sweep(trial).run(["each", "second"], seed=trial.seed)
+    if any(result.outcome == "requested_again" for result in report.failures):
+        trial.fail("the requests to the provider", Prose(f"\n{report}"), Prose("one for each response"))
+
+
+@case(
+    "pipeline/rejoining/expired",
+    "A response that is not kept, or not any longer, is refused, not answered by an empty success.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def expired(trial: PipelineTrial) -> None:
+    target = with_headers(with_id(trial.pipeline.back, uuid4().hex), {"Last-Event-ID": _FOREIGN})
+    assert target is not None
+    with trial.bench.connection(trial.markers(), target) as run:
+        trial.outputs.append(run.output)
+        trial.wait_for_end(run.output)
+        status = None if run.output.head is None else run.output.head.status
+        if status is None or not (400 <= status < 500 or status == 204):
+            seen = Prose(f"status {status}, and {len(run.output.body)} bytes")
+            trial.fail("the answer to a reader of an unknown response", seen, Prose("a status of 4xx, or 204"))
+
+
+@case(
+    "pipeline/rejoining/foreign-cursor",
+    "A cursor that the app never sent is refused, or answered from the start: never by a part that looks complete.",
+    source=SOURCE,
+    needs=["rejoin"],
+)
+def foreign_cursor(trial: PipelineTrial) -> None:
+    response_id, markers = uuid4().hex, trial.markers()
+    with (
+        trial.bench.answering(rule_of(markers), Instant()),
+        trial.bench.reading(markers, with_id(trial.bench.target, response_id)) as run,
+    ):
+        trial.outputs.append(run.output)
+        trial.wait_for_end(run.output)
+        target = with_headers(with_id(trial.pipeline.back, response_id), {"Last-Event-ID": _FOREIGN})
+        assert target is not None
+        with trial.bench.connection(markers, target) as back:
+            trial.outputs.append(back.output)
+            trial.wait_for_end(back.output)
+            status = None if back.output.head is None else back.output.head.status
+            whole, received = events_of(run.output.body), events_of(back.output.body)
+    if status is not None and 200 <= status < 300 and [each.data for each in received] != [each.data for each in whole]:
+        seen = Prose(f"status {status}, and {len(received)} of {len(whole)} events")
+        trial.fail("the answer to a cursor of another app", seen, Prose("a status of 4xx, or all events"))

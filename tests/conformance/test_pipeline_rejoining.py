@@ -1,0 +1,71 @@
+"""The library's resumable responses pass the cases of readers that come back: ASGI, WSGI, the AI SDK's format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import msgspec
+import pytest
+
+from tests.conformance.pipeline_mutants.rejoining import REJOINABLE
+from tests.conformance.pipelines.chatting import astream, stream
+from tokentape.web import ResumableResponses
+from tokentape_conformance.execution import run_case
+from tokentape_conformance.pipeline.pipeline import Pipeline
+from tokentape_conformance.pipeline.suite import SUITE
+from tokentape_conformance.plan import plan
+
+pytestmark = pytest.mark.slow
+
+
+def asgi_app(format: Any) -> Any:  # noqa: A002
+    """An app of plain ASGI."""
+    responses = ResumableResponses(format=format)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        _, verb, response_id = scope["path"].split("/")
+        if verb == "start":
+            await responses.astart(response_id, astream)
+        await responses.asgi(response_id)(scope, receive, send)
+
+    return app
+
+
+def flask_app() -> flask.Flask:
+    """An app of Flask."""
+    app, responses = flask.Flask(__name__), ResumableResponses()
+
+    @app.get("/start/<response_id>")
+    def begin(response_id: str) -> Any:
+        responses.start(response_id, stream)
+        return responses.wsgi(response_id)
+
+    @app.get("/back/<response_id>")
+    def back(response_id: str) -> Any:
+        return responses.wsgi(response_id)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: asgi_app("sse"), lambda: asgi_app("ui-message-stream"), flask_app], ids=["sse", "ui", "flask"]
+)
+def test_the_librarys_own_pass(make: Callable[[], Any]) -> None:
+    """Every case of readers that come back passes."""
+    before = dict(os.environ)
+    options = msgspec.structs.replace(REJOINABLE, patience=2.0, limit=15.0)
+    target = Pipeline("own", options, app=make())
+    try:
+        planned = [each for each in plan(SUITE, target) if each.case.area == "rejoining"]
+        results = {each.case.id: run_case(SUITE, target, each) for each in planned}
+    finally:
+        target.close()
+        os.environ.clear()
+        os.environ.update(before)
+    assert len(results) == 8
+    assert [(case, result.findings) for case, result in results.items() if result.status != "passed"] == []
