@@ -33,7 +33,14 @@ _OWN_FOLDERS: Final = re.compile(
 )
 _FOR_TEMPORARY: Final = re.compile(r"(?<![\w./~<-])/[\w./@+-]+(?=/[\w-]+`? for temporary)")
 _NAMED: Final = {"home": (_OWN_FOLDERS, _HOME), "tmp": (_TEMPORARY,)}
+# What an agent's prompt says of git.
+_AUTHOR: Final = re.compile(
+    r"(?im)^[ \t>*|#-]*git (?:user|author)(?:[ .]name)?[*\"'`]*[ \t]*[:=][ \t*\"'`]*"
+    r"(?P<author>[^\W\d_][^\n<>(){}\"\\|*`]{1,60})"
+)
 _NAME: Final = re.compile(r"[\w.@+-]")
+_EMAILS: Final = ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL", "EMAIL")
+_AUTHORS: Final = ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME")
 _UNUSABLE: Final = re.compile(r"[\"\\\x00-\x1f\x7f{}]")
 
 
@@ -41,7 +48,7 @@ class Machine(NamedTuple):
     """Absolute folders, and names; empty where one is unknown.
 
     `cwd` is the working folder, `home` and `tmp` the home and the temporary folder, `user` and `host` the names of the
-    user and the machine, `email` the user's address.
+    user and the machine, `email` and `author` the address and the name that git writes into commits.
     """
 
     cwd: str = ""
@@ -50,14 +57,16 @@ class Machine(NamedTuple):
     user: str = ""
     host: str = ""
     email: str = ""
+    author: str = ""
 
     def named_in(self, texts: Sequence[str]) -> Machine:
-        """This machine with the folders that the texts of a request name: it may come from another one."""
+        """This machine with the folders and the author that a request's texts name: it may come from another one."""
         machine = self._replace(cwd=next(filter(None, (_folder_in(text, self.cwd) for text in texts)), self.cwd))
         # A home around the working folder may be another one.
         texts = [text.replace(machine.cwd, "") if machine.cwd else text for text in texts]
         tmp = next(filter(is_usable, (_first(_FOR_TEMPORARY, text) for text in texts)), "")
-        return machine._replace(home=self._named(texts, "home"), tmp=tmp or self._named(texts, "tmp"))
+        author = next(filter(None, map(_author_in, texts)), self.author)
+        return machine._replace(home=self._named(texts, "home"), tmp=tmp or self._named(texts, "tmp"), author=author)
 
     def _named(self, texts: Sequence[str], name: str) -> str:
         """The folder that texts name if this machine's own is not in them."""
@@ -73,6 +82,13 @@ def _first(pattern: re.Pattern[str], text: str) -> str:
     """The first match of a pattern in a text, which an agent sends again and again."""
     found = pattern.search(text)
     return found.group() if found else ""
+
+
+@lru_cache(maxsize=1024)
+def _author_in(text: str) -> str:
+    """The author of commits that a text names."""
+    found = _AUTHOR.search(text)
+    return "" if found is None else found["author"].strip(" \t'.,;")
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +122,8 @@ def this_machine() -> Machine:
 
 @lru_cache(maxsize=16)
 def _machine(cwd: str, home: str, tmp: str) -> Machine:
-    return Machine(cwd, home, tmp, _text(getpass.getuser), _text(socket.gethostname), _email())
+    email, author = _commits_by(cwd)
+    return Machine(cwd, home, tmp, _text(getpass.getuser), _text(socket.gethostname), email, author)
 
 
 def _folder(find: Callable[[], str]) -> str:
@@ -121,17 +138,17 @@ def _text(find: Callable[[], str]) -> str:
         return ""
 
 
-def _email() -> str:
-    """The address that git writes into commits."""
-    for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL", "EMAIL"):
-        if os.environ.get(name):
-            return os.environ[name]
-    for path in (Path.home() / ".gitconfig", Path.home() / ".config" / "git" / "config"):
+def _commits_by(cwd: str) -> tuple[str, str]:
+    """The address and the name that git writes into commits."""
+    email = next((os.environ[name] for name in _EMAILS if os.environ.get(name)), "")
+    author = next((os.environ[name] for name in _AUTHORS if os.environ.get(name)), "")
+    folder = _text(lambda: str(Path.home()))
+    for path in (Path(cwd, ".git/config"), Path(folder, ".gitconfig"), Path(folder, ".config/git/config")):
         config = ConfigParser(strict=False, interpolation=None, allow_no_value=True)
         try:
             config.read_string(path.read_text())
-        except (OSError, UnicodeDecodeError, ConfigError, RuntimeError):
+        except (OSError, UnicodeDecodeError, ConfigError):
             continue
-        if "@" in (address := config.get("user", "email", fallback="") or ""):
-            return address.strip().strip('"')
-    return ""
+        address, name = ((config.get("user", key, fallback="") or "").strip().strip('"') for key in ("email", "name"))
+        email, author = email or (address if "@" in address else ""), author or name
+    return email, author

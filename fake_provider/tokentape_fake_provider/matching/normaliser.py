@@ -25,6 +25,7 @@ _CLASS_OF: Final[Mapping[str, VolatileClass]] = {
     "user": "names",
     "host": "names",
     "email": "names",
+    "author": "names",
 }
 # What identifies a person or a device (the body's own fields are not compared).
 _OWNERS: Final = ("metadata", "user", "safety_identifier", "prompt_cache_key", "client_metadata", "session_id")

@@ -61,6 +61,15 @@ _BEFORE_USER: Final = (
     r"(?:(?<=/home/)|(?<=/Users/)|(?<=user: )|(?<=User: )|(?<=USER=)|(?<=LOGNAME=)|(?<=USERNAME=)|(?<=user=)"
     r"|(?<=username: )|(?<=Username: )|(?<=whoami: ))"
 )
+# So may that of a machine, and the only name of an author.
+_BEFORE_HOST: Final = (
+    r"(?:(?<=[hH]ost: )|(?<=[hH]ostname: )|(?<=HOST=)|(?<=HOSTNAME=)|(?<=hostname=)|(?<=host=)|(?<=Linux )|(?<=Darwin )"
+    r"|(?<=[\w.-]@))"
+)
+_BEFORE_AUTHOR: Final = (
+    r"(?:(?<=[aA]uthor: )|(?<=[cC]ommitter: )|(?<=[gG]it user: )|(?<=[gG]it author: )|(?<=user\.name=)|(?<=user\.name )"
+    r"|(?<=AUTHOR_NAME=)|(?<=COMMITTER_NAME=))"
+)
 _NAMES_OF_MANY: Final = frozenset(
     ("localhost", "localhost.localdomain", "host", "docker", "runner", "ubuntu", "debian")
 )
@@ -96,11 +105,13 @@ def values_of(machine: Machine) -> Values:
 def _is_distinct(name: str, value: str) -> bool:
     match name:
         case "host":
-            return len(value) > 4 and value not in _NAMES_OF_MANY and bool(re.search(r"[\d.-]", value))
+            return len(value) > 2 and value not in _NAMES_OF_MANY
         case "email":
             return "@" in value
         case "user":
             return len(value) > 1 and value != "root"
+        case "author":
+            return len(value) > 1 and not set(value) & set('"\\{}\n')
         case _:
             return True
 
@@ -225,4 +236,8 @@ def _bounded(name: str, text: str) -> str:
         return f"{_BEFORE_PATH}{written}{_AFTER_PATH}"
     if name == "user":
         return f"(?:{_BEFORE_USER}{written}{_AFTER_WORD}|{_BEFORE_WORD}{written}(?=@[\\w-]))"
+    if name == "host" and (len(text) < 5 or not re.search(r"[\d.-]", text)):
+        return f"{_BEFORE_HOST}{written}{_AFTER_WORD}"
+    if name == "author" and " " not in text:
+        return f"(?:{_BEFORE_AUTHOR}{written}{_AFTER_WORD}|{_BEFORE_WORD}{written}(?= <[\\w.+-]+@))"
     return f"{_BEFORE_WORD}{written}{_AFTER_WORD}"

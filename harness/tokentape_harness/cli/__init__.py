@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         # The command is done: another Ctrl-C would only interrupt Python's shutdown, with a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        gc.freeze()  # the collections of the shutdown take a sixth of the time of a short command
     raise SystemExit(code)
 
 

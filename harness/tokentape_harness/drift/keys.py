@@ -11,6 +11,8 @@ from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.wires.facts import Provider
 from tokentape_harness.cassettes.model import Headers, Request
 from tokentape_harness.errors import UsageError
+from tokentape_harness.proxy.headers import text
+from tokentape_harness.proxy.signing import sign
 from tokentape_harness.redaction import DEFAULT_RULES, PLACEHOLDER
 from tokentape_harness.testing.sdk_environment import providers
 
@@ -18,6 +20,8 @@ _CARRIERS: Final = frozenset(("authorization", *(known.key_header for known in p
 """The headers that carry keys; `api-key` is Azure's."""
 # A signature of AWS gives way to a bearer token.
 _SCHEME: Final = re.compile(r"(?!AWS4)[\w-]+(?= )")
+# The credentials that requests to AWS are signed with; the first names them all.
+_OF_AWS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _PARAMETER: Final = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
 
 
@@ -26,6 +30,11 @@ class Key(NamedTuple):
 
     variable: str
     value: str
+
+    @property
+    def signs(self) -> bool:
+        """Whether it is of credentials that sign requests to AWS, and are never sent themselves."""
+        return self.variable in _OF_AWS
 
 
 class Keys:
@@ -41,6 +50,7 @@ class Keys:
         only, *others = sorted(set(hosts)) or [""]
         self._by_host: dict[str, Key] = {}
         self._by_provider: dict[str, Key] = {}
+        self._of_aws = tuple(Key(name, environment[name]) for name in _OF_AWS if environment.get(name))
         for option in options:
             host, equals, variable = option.rpartition("=")
             key = Key(variable, environment.get(variable, ""))
@@ -59,8 +69,8 @@ class Keys:
     @property
     def values(self) -> tuple[str, ...]:
         """The keys themselves, which must reach no file and no output."""
-        found = (*self._by_host.values(), *self._by_provider.values())
-        return tuple(key.value for key in found if key.value)
+        found = (*self._by_host.values(), *self._by_provider.values(), *self._of_aws)
+        return tuple(dict.fromkeys(key.value for key in found if key.value))
 
     def unset(self) -> tuple[str, ...]:
         """The variables that are not set."""
@@ -77,11 +87,13 @@ class Keys:
         return found
 
 
-def with_key(request: Request, key: str, provider: Provider | None) -> Request:
+def with_key(request: Request, given: Key | None, provider: Provider | None) -> Request:
     """The request with a key where the recording has its placeholder, else in the header that the provider reads.
 
-    All other redacted headers are left out, as are all of them without a key.
+    All other redacted headers are left out, as are all of them without a key. With credentials of AWS the request is
+    signed; raises `UsageError` if it can't be.
     """
+    key = "" if given is None or given.signs else given.value
     headers: Headers = ()
     placed = False
     uri = request.uri
@@ -98,6 +110,9 @@ def with_key(request: Request, key: str, provider: Provider | None) -> Request:
     if key and not placed:
         name = "authorization" if provider is None else provider.key_header
         headers += ((name, _value(name, key)),)
+    if given is not None and given.signs:
+        raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+        headers = text(sign(request.method, uri, raw, request.body or b""))
     return Request(request.method, uri, headers, request.body)
 
 

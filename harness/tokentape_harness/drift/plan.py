@@ -72,7 +72,7 @@ class Planned(NamedTuple):
 
     def with_key(self) -> Request:
         """The request with its key."""
-        return with_key(self.request, self.key.value if self.key else "", self.provider)
+        return with_key(self.request, self.key, self.provider)
 
 
 class Skipped(NamedTuple):
@@ -195,7 +195,7 @@ def _planned(
     key = keys.key_for(target.uri, target.provider, own_host=target.own_host)
     if key is None and not local and (is_aws(target.uri) or carries_key(request) or target.own_host):
         known = target.provider.keys if target.provider is not None and target.own_host else ()
-        option = known[0] if known and not is_aws(target.uri) else f"{parts.netloc}=VARIABLE"
+        option = known[0] if known else f"{parts.netloc}=VARIABLE"
         raise _Skip(f"no key for {parts.netloc}: give its variable as --key-env {option}")
     if key is not None and parts.scheme == "http" and not local:
         raise _Skip(f"{parts.netloc} is not encrypted, so that no key is sent to it: --upstream names an https:// URL")

@@ -10,13 +10,14 @@ import msgspec
 from tokentape_fake_provider.matching.placeholders import Values, with_values
 from tokentape_harness.cassettes.model import Request
 
-_PLACEHOLDER: Final = re.compile(r"\{\{(cwd|home|tmp|user|host|email\d*|id\d*)(?=[\[:~_}])")
+_PLACEHOLDER: Final = re.compile(r"\{\{(cwd|home|tmp|user|host|author|email\d*|id\d*)(?=[\[:~_}])")
 _VALUES: Final = {
     "cwd": "/srv/project",
     "home": "/home/developer",
     "tmp": "/tmp/developer",  # noqa: S108 - no file
     "user": "developer",
     "host": "workstation",
+    "author": "A. Developer",
 }
 
 

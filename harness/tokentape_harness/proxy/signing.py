@@ -10,6 +10,7 @@ from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy.headers import RawHeaders
 
 _SCOPE: Final = re.compile(rb"AWS4-HMAC-SHA256 .*Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_REGION: Final = re.compile(r"\.([\w-]+)\.amazonaws\.com")
 _OF_SIGNATURE: Final = frozenset((b"authorization", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256"))
 
 
@@ -37,16 +38,29 @@ def sign_again(method: str, uri: str, headers: RawHeaders, body: bytes) -> RawHe
     scope = _scope(uri, headers)
     if scope is None:
         return headers
+    return sign(method, uri, headers, body, region=scope[1].decode("latin-1"), service=scope[2].decode("latin-1"))
+
+
+def sign(
+    method: str, uri: str, headers: RawHeaders, body: bytes, *, region: str = "", service: str = "bedrock"
+) -> RawHeaders:
+    """The headers of a request, signed with the AWS credentials of this process.
+
+    Without a `region` it is the one of the host, else that of this process. Raises `UsageError` without botocore or
+    credentials.
+    """
     try:
         from botocore.auth import SigV4Auth  # type: ignore[import-untyped, unused-ignore]
         from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped, unused-ignore]
         from botocore.session import Session  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         raise UsageError("requests to AWS must be signed again: install tokentape[bedrock]") from None
-    credentials = Session().get_credentials()
+    session = Session()
+    credentials = session.get_credentials()
     if credentials is None:
         raise UsageError("requests to AWS must be signed again, and no AWS credentials are found here")
-    region, service = scope[1].decode("latin-1"), scope[2].decode("latin-1")
+    of_host = _REGION.search(urlsplit(uri).hostname or "")
+    region = region or (of_host[1] if of_host else session.get_config_variable("region") or "us-east-1")
     types = (value.decode("latin-1") for name, value in headers if name.lower() == b"content-type")
     kind = next(types, None)
     request = AWSRequest(method, uri, data=body, headers={} if kind is None else {"content-type": kind})

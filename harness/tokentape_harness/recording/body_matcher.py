@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -131,6 +132,7 @@ def json_body(request: Any) -> Any:
         return b""
     data = bytes(body) if isinstance(body, bytes | bytearray) else str(body).encode()
     try:
-        return msgspec.json.decode(data)
+        coding = json.detect_encoding(data)
+        return msgspec.json.decode(data if coding == "utf-8" else data.decode(coding))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return data

@@ -28,7 +28,7 @@ from tokentape_fake_provider.matching.placeholders import (
 from tokentape_fake_provider.sessions.request_matching import message_value
 from tokentape_fake_provider.tape import Sender
 from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response
-from tokentape_harness.redaction.body_text import BodyPiece, decode, encode, raw_pieces, text_pieces
+from tokentape_harness.redaction.body_text import BodyPiece, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks
 from tokentape_harness.redaction.json_text import Leaf, string_groups, unit_span
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
@@ -51,6 +51,7 @@ _KINDS: Final = {
     "user": "the name of a user",
     "host": "the name of a machine",
     "email": "an e-mail address",
+    "author": "the name of an author",
     "id": "the id of a device or session",
 }
 # What the spellings of a value have, however it is spread over the events of a stream.
@@ -68,16 +69,16 @@ def request_values(request: Request, normaliser: Normaliser, rules: RedactionRul
     """
     if not request.body or not normaliser.active:
         return _NOTHING
-    plain = plain_body(request)[0]
+    text = "".join(piece.text for piece in raw_pieces(*plain_body(request)))
     try:
-        body = msgspec.json.decode(plain)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         body = None
     named = normaliser.values(body)
     texts = dict[str, str]()
     for rule in () if rules is None else rules.own_text:
-        spans = (match.span("secret" if "secret" in rule.groupindex else 0) for match in rule.finditer(decode(plain)))
-        for value in (decode(plain)[start:end] for start, end in spans):
+        spans = (match.span("secret" if "secret" in rule.groupindex else 0) for match in rule.finditer(text))
+        for value in (text[start:end] for start, end in spans):
             if len(value) >= _SHORTEST_TEXT and not _SPELLED.search(value) and value not in texts:
                 texts[value] = f"text{len(texts) + 1}"
     return named._replace(ids=named.ids + tuple((name, value) for value, name in texts.items()))
@@ -89,14 +90,22 @@ def with_request_placeholders(request: Request, values: Values) -> Request:
         return request
     headers, body = _headers(request.headers, values), request.body
     if body:
-        plain, _ = plain_body(request)
-        text = decode(plain)
-        changed = with_placeholders(text, values)
-        if changed != text:
-            body = encode(changed)
+        plain, content_type = plain_body(request)
+        edits = [
+            edit for piece in raw_pieces(plain, content_type) for edit in piece.edited(_whole_edits(piece, values))
+        ]
+        if edits:
+            body = edit_body(plain, edits)
             headers = tuple(pair for pair in headers if plain is request.body or pair[0].lower() != "content-encoding")
             headers = resized(headers, len(body))
     return Request(request.method, request.uri, headers, body)
+
+
+def _whole_edits(piece: BodyPiece, values: Values) -> list[TextEdit]:
+    """The edits that put placeholders into a text."""
+    found = find_values(piece.text, values)
+    names = free_names(piece.text, values) if found else {}
+    return [TextEdit(one.start, one.end, one.placeholder(names)) for one in found]
 
 
 def with_response_placeholders(response: Response, values: Values) -> Response:
@@ -104,7 +113,8 @@ def with_response_placeholders(response: Response, values: Values) -> Response:
     values = tuple(pair for pair in values if _MARKS.get(pair[0], b"") in response.body)
     if response.stream is None or not response.body or not values:
         return response
-    names, used = free_names(decode(response.body), values), dict[str, None]()
+    text = "".join(piece.text for piece in raw_pieces(response.body, response.content_type))
+    names, used = free_names(text, values), dict[str, None]()
     edits = [
         edit
         for piece, found in _pieces_with(response.body, response.content_type, values)
@@ -155,7 +165,7 @@ def find_personal(interaction: Interaction, machine: Machine) -> tuple[Secret, .
         )
         bodies = [(f"frames of the {sender}", *lines_of(websocket, sender)) for sender in get_args(Sender)]
     own = tuple((name, value) for name, value in named.own if name != "tmp" and not _NOBODYS.fullmatch(value))
-    texts = [("request body", decode(plain_body(request)[0]) if request.body else "")]
+    texts = [("request body", piece.text) for piece in (raw_pieces(*plain_body(request)) if request.body else ())]
     texts += [(f"request header {name.lower()}", value) for name, value in request.headers]
     found = [(one.inner, where) for where, text in texts for one in find_values(text, own)]
     for where, body, kind in bodies:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from tokentape_harness.conversion.sample_request import request_for
 from tokentape_harness.drift import SEVERITIES
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy import RecordingProxy, Upstream
+from tokentape_harness.proxy.signing import sign
 from tokentape_harness.redaction import find_secrets
 
 KEY = "sk-proj-Ab0_Cd1-Ef2Gh3Ij4Kl5Mn6Op7Qr8St9"
@@ -622,3 +624,46 @@ def test_a_variable_of_no_provider_needs_a_host_among_several(server, drift, tmp
     done = drift(tmp_path, "--key-env", "GATEWAY_KEY")
     assert done.code == 2
     assert "say to which host its key goes, as in HOST=GATEWAY_KEY" in done.err
+
+
+BEDROCK = "/model/amazon.nova-lite-v1%3A0/converse-stream"
+PROMPT = {"messages": [{"role": "user", "content": [{"text": "How deep?"}]}], "inferenceConfig": {"maxTokens": 50}}
+OLD_SIGNATURE = (
+    "AWS4-HMAC-SHA256 Credential=AKIAOLDOLDOLDOLDOLDO/20260101/us-east-1/bedrock/aws4_request, "
+    "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64
+)
+
+
+def test_a_request_for_bedrock_is_signed(server, drift, tmp_path, monkeypatch):
+    """With the credentials of AWS, which no output and no file holds; the recorded signature is not sent."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANEWNEWNEWNEWNEWN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", NEW_KEY)
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    path = tmp_path / "a.yaml"
+    with use_cassette(path):
+        headers = {"authorization": OLD_SIGNATURE, "x-amz-date": "20260101T000000Z"}
+        httpx2.post(server.url + BEDROCK, json=PROMPT, headers=headers)
+    server.received.clear()
+    done = drift(path, "--key-env", "AWS_ACCESS_KEY_ID", "--live")
+    assert (done.code, done.err) == (0, "")
+    ((sent, received, body),) = server.received
+    assert (sent, body) == (BEDROCK, PROMPT)
+    assert re.match(
+        r"AWS4-HMAC-SHA256 Credential=AKIANEWNEWNEWNEWNEWN/\d{8}/[\w-]+/bedrock/aws4_request, "
+        r"SignedHeaders=content-type;host;x-amz-date, Signature=[0-9a-f]{64}$",
+        received["authorization"],
+    )
+    assert received["x-amz-date"] != "20260101T000000Z"
+    assert NEW_KEY not in path.read_text()
+
+
+def test_the_region_of_a_signature_is_that_of_the_host(monkeypatch):
+    """As the request says; and without botocore the error names the extra."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANEWNEWNEWNEWNEWN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", NEW_KEY)
+    uri = f"https://bedrock-runtime.ap-south-1.amazonaws.com{BEDROCK}"
+    assert b"/ap-south-1/bedrock/" in dict(sign("POST", uri, [], b"{}"))[b"authorization"]
+    monkeypatch.setitem(sys.modules, "botocore.auth", None)
+    with pytest.raises(UsageError, match=r"install tokentape\[bedrock\]"):
+        sign("POST", uri, [], b"{}")

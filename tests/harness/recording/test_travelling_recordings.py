@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.aws_frames import event as aws_event
 from tests.fake_provider.matching.agent_requests import HERE, THERE, request
+from tokentape_fake_provider.matching import machine as machine_module
 from tokentape_fake_provider.matching.machine import Machine, this_machine
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.normalising import Normalising
@@ -26,6 +28,7 @@ from tokentape_harness.redaction import DEFAULT_RULES
 from tokentape_harness.redaction.placeholders import (
     find_personal,
     placeholders_of,
+    request_values,
     with_request_placeholders,
     with_response_placeholders,
     with_response_values,
@@ -390,6 +393,8 @@ def test_check_finds_what_belongs_to_a_machine(tmp_path, monkeypatch):
         ("The user's address is bob@home.io", "Hi", ["an e-mail address"]),
         ("Home: /home/bob", "Hi", ["a home folder"]),
         ("Use /tmp and /root", "Hi", []),
+        ("Current branch: main\nGit user: Bob Jones\nStatus:", "Hi", ["the name of an author"]),
+        ("Git user: {{author}}", "The git user: Bob is here", []),
     ],
 )
 def test_what_is_personal(system, user, found):
@@ -398,3 +403,63 @@ def test_what_is_personal(system, user, found):
     body = json.dumps({"messages": messages}).encode()
     interaction = Interaction(Request("POST", URL, (), body), response(b"{}", "application/json"))
     assert [one.rule for one in find_personal(interaction, Machine())] == found
+
+
+def recorded_prompt(machine, system, coding="utf-8"):
+    """The system prompt of a request in its recording."""
+    body = json.dumps({"messages": [{"role": "system", "content": system}]}).encode(coding)
+    headers = (("content-type", f"application/json; charset={coding}"),)
+    sent = Request("POST", URL, headers, body)
+    values = request_values(sent, Normaliser(Normalising(), machine)).own
+    recorded = with_request_placeholders(sent, values).body
+    return json.loads(recorded.decode(coding))["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("system", "recorded"),
+    [
+        ("Ask Ann Lee.", "Ask {{author}}."),
+        ("Ask Ann Leeson or Bann Lee.", "Ask Ann Leeson or Bann Lee."),
+        (
+            "Git user: Bob\nAuthor: Bob <b@x.io>; Bob the builder",
+            "Git user: {{author}}\nAuthor: {{author}} <{{email1}}>; Bob the builder",
+        ),
+        ("Hostname: tower\nann@tower:~$ a tower of 3 m", "Hostname: {{host}}\nann@{{host}}:~$ a tower of 3 m"),
+    ],
+)
+def test_names_of_git_and_of_the_machine(system, recorded):
+    """A name of two words is always the author's; a word is a name only where one stands."""
+    machine = Machine(host="tower", author="Ann Lee")
+    assert recorded_prompt(machine, system) == recorded
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_request_in_a_wide_coding_has_placeholders(coding, tmp_path, monkeypatch):
+    """Bodies in UTF-16 and UTF-32 hold none of the values either, and replay in another folder."""
+    assert recorded_prompt(HERE, f"Working directory: {HERE.cwd}", coding) == "Working directory: {{cwd}}"
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, text="ok"))
+    for folder, mode in (("one", "once"), ("two", "none")):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        system = f"Working directory: {tmp_path / folder}"
+        body = json.dumps({"messages": [{"role": "system", "content": system}]}).encode(coding)
+        with use_cassette(tmp_path / "c.yaml", record_mode=mode), httpx2.Client(transport=transport) as client:
+            assert client.post(URL, content=body, headers={"content-type": "application/json"}).text == "ok"
+    (interaction,) = read_cassette(tmp_path / "c.yaml")
+    assert b"one" not in interaction.request.body.replace(b"\0", b"")
+
+
+def test_the_author_is_the_one_of_git(tmp_path, monkeypatch):
+    """The name of the repository goes before that of the user, and a variable before both."""
+    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    home, repository = tmp_path / "home", tmp_path / "app"
+    (repository / ".git").mkdir(parents=True)
+    home.mkdir()
+    monkeypatch.setattr(Path, "home", lambda: home)
+    (home / ".gitconfig").write_text("[user]\n\temail = ann@home.io\n\tname = Ann Lee\n")
+    assert machine_module._commits_by(str(repository)) == ("ann@home.io", "Ann Lee")
+    (repository / ".git" / "config").write_text("[core]\n\tbare = false\n[user]\n\tname = Ann of App\n")
+    assert machine_module._commits_by(str(repository)) == ("ann@home.io", "Ann of App")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "CI")
+    assert machine_module._commits_by(str(repository)) == ("ann@home.io", "CI")
