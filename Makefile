@@ -19,7 +19,7 @@ APPS := tests.conformance.pipelines
 PIPELINES := "starlette_app:app --path /sse" "starlette_app:app --path /text" "flask_app:app --path /ndjson" \
 	"django_app:wsgi --path /plain" "django_app:asgi --path /async"
 
-.PHONY: help demo docs record test test-slow test-clients test-servers conformance lint types cov bench screenshots clean
+.PHONY: help demo docs dist changelog sbom licences record test test-slow test-clients test-servers conformance lint types cov bench screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -40,7 +40,7 @@ test-slow: $(READY) ## Run the tests that start many programs or wait for real t
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments
-	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/harness/proxy tests/sweep $(ARGS)
+	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/packaging tests/harness/proxy tests/sweep $(ARGS)
 
 test-servers: $(READY) ## Run real servers and proxies in front of the fake provider (installs them)
 	@$(BIN)/python -m tests.servers.programs
@@ -74,6 +74,27 @@ screenshots: $(READY) ## Take the pictures of the console in the docs again, in 
 
 docs: $(READY) ## Build the documentation as a site in dist/site, which needs no server and no network
 	@$(BIN)/python -m docs_site dist/site
+
+# What is published takes its version and its address from pyproject.toml.
+PROJECT = $(BIN)/python -c 'import sys, tomllib; print(eval("tomllib.load(open(\"pyproject.toml\", \"rb\"))" + sys.argv[1]))'
+
+dist: $(READY) ## Build the wheel, the source distribution and the npm package in dist/
+	$(BIN)/uv build -q --out-dir dist .
+	rm -rf dist/npm && mkdir -p dist/npm && cp -r npm dist/npm/source && rm -rf dist/npm/source/node_modules
+	echo 'export const VERSION: string = "'$$($(PROJECT) '["project"]["version"]')'";' >dist/npm/source/src/version.ts
+	cd dist/npm/source && npm version --no-git-tag-version "$$(cd $(CURDIR) && $(PROJECT) '["project"]["version"]')"
+	cd dist/npm/source && npm pkg set repository.url="git+$$(cd $(CURDIR) && $(PROJECT) '["project"]["urls"]["Source"]').git"
+	cd dist/npm/source && npm install --no-audit --no-fund && npm pack --pack-destination ..
+	rm -rf dist/npm/source
+
+changelog: $(READY) ## Move the fragments of changes/ into CHANGELOG.md, under the version of pyproject.toml
+	$$($(BIN)/python -m tests.packaging.tools towncrier) build --version "$$($(PROJECT) '["project"]["version"]')"
+
+sbom: $(READY) ## List what the package brings with all extras, as a bill of materials (CycloneDX), in dist/sbom/
+	@$(BIN)/python -m tests.packaging.dependencies sbom dist/sbom
+
+licences: $(READY) ## List the licences of what the package brings with all extras, in LICENCES.md
+	@$(BIN)/python -m tests.packaging.dependencies licences LICENCES.md
 
 clean: ## Remove what was built
 	rm -rf .venv dist .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

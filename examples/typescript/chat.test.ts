@@ -1,16 +1,19 @@
 /**
- * The tests of a front-end team, against a running `tokentape serve` (TOKENTAPE_URL, by default on port 8089).
+ * The tests of a front-end team, which start the fake provider by themselves.
  *
+ *     npm install tokentape
  *     node --test chat.test.ts        # Node 22.18 or newer; before, compile it first
  */
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 
-import { chat, type Message } from "./chat.ts";
-import { ControlError, FakeProvider, type Session } from "./tokentape.ts";
+import { ControlError, startServer, type Session } from "tokentape";
 
-const provider = new FakeProvider(process.env["TOKENTAPE_URL"], { token: process.env["TOKENTAPE_TOKEN"] });
+import { chat, type Message } from "./chat.ts";
+
+const server = await startServer();
+const { provider } = server;
 const sessions: Session[] = [];
 let session: Session;
 let url: string;
@@ -24,7 +27,10 @@ beforeEach(async () => {
   url = session.baseUrl("openai_chat");
 });
 
-after(() => Promise.all(sessions.map((one) => one.delete())));
+after(async () => {
+  await Promise.all(sessions.map((one) => one.delete()));
+  await server.stop();
+});
 
 test("the chat runs the tool that the model calls, and shows the answer", async () => {
   await session.queue(

@@ -54,7 +54,17 @@ class Stage:
         group = "" if user == "root" else ":" + self.inside("/etc/passwd").read_text().splitlines()[-1].split(":")[3]
         variables = [f"{name}={value}" for name, value in self.environment.items()]
         inner = f"cd {shlex.quote(self.folder)} && exec {shlex.join(command)}"
-        chroot = ["chroot", f"--userspec={user}{group}", str(self.root), "env", "-i", *variables, "/bin/sh", "-c", inner]
+        chroot = [
+            "chroot",
+            f"--userspec={user}{group}",
+            str(self.root),
+            "env",
+            "-i",
+            *variables,
+            "/bin/sh",
+            "-c",
+            inner,
+        ]
         return ["unshare", "--mount", "/bin/sh", "-ec", "\n".join([*mounts, f"exec {shlex.join(chroot)}"])]
 
     def run(self, command: list[str], *, user: str = "root") -> str:

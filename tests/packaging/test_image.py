@@ -44,7 +44,7 @@ def test_the_linter_finds_nothing() -> None:
 
 
 def test_what_the_image_is() -> None:
-    """Two stages of one base image; the last one is not root, serves, checks its health, and has no compiler's stage."""
+    """Two stages of one base image; the last one is not root, serves and checks its health."""
     steps = instructions()
     values = {step["instruction"]: step["value"] for step in steps}
     bases = [step["value"].split()[0] for step in steps if step["instruction"] == "FROM"]
@@ -92,17 +92,16 @@ def container(image: Stage, *options: str, **environment: str) -> Iterator[int]:
     inside = image.arguments(command, user=image.user)
     image.environment = before
     loopback = "ip link set lo up && exec "
-    process = subprocess.Popen(
-        ["unshare", "--net", "/bin/sh", "-c", f'{loopback} "$@"', "sh", *inside], stdout=subprocess.PIPE, text=True
-    )
-    try:
+    start = ["unshare", "--net", "/bin/sh", "-c", f'{loopback} "$@"', "sh", *inside]
+    with subprocess.Popen(start, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("Ctrl-C"):
-                break
-        yield process.pid
-    finally:
-        process.terminate()
+        try:
+            for line in process.stdout:
+                if line.startswith("Ctrl-C"):
+                    break
+            yield process.pid
+        finally:
+            process.terminate()
         assert process.wait(30) == 0  # as `docker stop` ends it, without a wait
 
 
@@ -178,5 +177,5 @@ def tracked_text() -> list[Path]:
         path
         for name in names
         for path in ([REPOSITORY / name] if (REPOSITORY / name).is_file() else (REPOSITORY / name).rglob("*"))
-        if path.is_file() and path.suffix not in (".png",) and "node_modules" not in path.parts
+        if path.is_file() and path.suffix != ".png" and "node_modules" not in path.parts
     ]

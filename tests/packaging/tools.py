@@ -1,10 +1,14 @@
-"""The programs of the environment `packaging`, and copies of the repository."""
+"""The programs of the environment `packaging`, and copies of the repository.
+
+python -m tests.packaging.tools NAME        prints where a program is
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,3 +49,7 @@ def copy_repository(target: Path, *folders: str) -> None:
     for path in tracked(*folders):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / path, target / path)
+
+
+if __name__ == "__main__":
+    print(tool(sys.argv[1]))

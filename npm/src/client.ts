@@ -1,6 +1,6 @@
 /**
- * A client of tokentape's control API for the tests of a front end: one file without dependencies, for Node 18 or
- * newer, browsers, Deno and Bun. Copy it into a project.
+ * A client of tokentape's control API for the tests of a front end: one file without dependencies, for Node, browsers,
+ * Deno and Bun.
  *
  *     const provider = new FakeProvider("http://127.0.0.1:8089");
  *     const session = await provider.createSession({ settings: { timing: "stepped" } });
@@ -163,7 +163,7 @@ export class FakeProvider {
   readonly url: string;
   private readonly token?: string;
 
-  constructor(url: string = "http://127.0.0.1:8089", options: { token?: string } = {}) {
+  constructor(url: string = "http://127.0.0.1:8089", options: { token?: string | undefined } = {}) {
     this.url = url.replace(/\/+$/, "");
     this.token = options.token;
   }

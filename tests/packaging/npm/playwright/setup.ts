@@ -1,0 +1,3 @@
+import { globalSetup } from "tokentape";
+
+export default globalSetup();
