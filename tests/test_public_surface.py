@@ -64,8 +64,8 @@ DOORS = {
     """,
 }
 """What each front door exports. Everything else may move; to take a name away from here breaks users' code."""
-EXTENSION_DOORS = ("tokentape_fake_provider.wires", "tokentape_harness.load")
-"""What wire formats of other packages and locustfiles are built of, beside what the front doors export."""
+EXTENSION_DOORS = ("tokentape_fake_provider.wires", "tokentape_harness.load", "tokentape_harness.testcontainers")
+"""What wire formats of other packages, locustfiles and tests with containers are built of, beside the front doors."""
 RAISES = re.compile(r"\b[Rr]ais(es?|ed|ing)\b|`\w+Error`")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -35,8 +36,7 @@ class Daemon(ThreadingHTTPServer):
         """Start what the container would run."""
         folders = dict(bind.split(":")[1::-1] for bind in self.created["HostConfig"].get("Binds") or [])
         command = [folders.get(word, word) for word in self.created.get("Cmd") or DEFAULT]
-        if "/rules" in command:
-            command.remove("/rules")  # the image's own, which is empty
+        command = [word for word in command if word != "/rules"]  # the image's own, which has no rules
         command[command.index("--host") + 1], command[command.index("--port") + 1] = "127.0.0.1", "0"
         environment = dict(variable.split("=", 1) for variable in self.created["Env"])
         self.process = subprocess.Popen(
@@ -145,6 +145,18 @@ def test_a_container(daemon: Daemon) -> None:
         assert variables["TOKENTAPE_TOKEN"] == container.token
     assert daemon.process is not None
     assert daemon.process.returncode == 0
+
+
+def test_the_page(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of docs/deploy.md passes."""
+    import openai
+
+    page = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "tests" / "rules").mkdir(parents=True)
+    (tmp_path / "tests" / "rules" / "tokentape.yaml").write_text("rules: []\n")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "deploy.md", "exec"), {"openai": openai})
 
 
 def test_rules_and_options(daemon: Daemon, tmp_path: Path) -> None:
