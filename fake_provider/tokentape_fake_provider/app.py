@@ -48,9 +48,13 @@ from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.player import is_untimed, play, step_control
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, StepControl, SteppedStream
 from tokentape_fake_provider.playback.websocket import WebSocketConnection
+from tokentape_fake_provider.sessions.exchange import Exchange
 from tokentape_fake_provider.sessions.recording import requested_model
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
+from tokentape_fake_provider.sessions.variation import Outgoing, Vary, current_variation
 from tokentape_fake_provider.tape import Tape, retry_after
+from tokentape_fake_provider.timing import Instant
+from tokentape_fake_provider.timing.schedule import retime
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, Wire, served_at
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
@@ -149,6 +153,8 @@ class App:
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
         entry.counts = answer.usage
+        if session is not None and (vary := current_variation()) is not None:
+            answer = _varied(vary, answer, entry, session)
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         entry.response_headers = answer.tape.headers
         if origin:
@@ -367,6 +373,16 @@ def _no_session(session_id: str, wire: Wire, problem: Exception | None) -> Answe
         f"/s/{session_id} out of the base URL for the default session.",
         "unknown_session",
     )
+
+
+def _varied(vary: Vary, answer: Answer, entry: Entry, session: Session) -> Answer:
+    clock = session.clock
+    stepped = answer.steps is not None or (clock is not None and not clock.automatic)
+    tape = retime(answer.tape, Instant()) if answer.instant else answer.tape
+    path = f"{entry.path}?{entry.query}" if entry.query else entry.path
+    exchange = Exchange(entry.method, path, entry.headers, entry.raw_body, entry.wire, tape, entry.time)
+    sent = vary(Outgoing(exchange, entry, stepped))
+    return answer if sent is tape else answer._replace(tape=sent, instant=False)
 
 
 def _foreign(wire: Wire, refusal: str) -> Answer:

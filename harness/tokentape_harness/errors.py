@@ -13,6 +13,7 @@ HarnessError
 ├── PromiseBrokenError             a conformance case found that a target breaks its promise
 ├── FlushError                     a flush check can't run: the target does not answer, or no token comes out
 ├── SweepError                     a sweep can't run: no complete stream, or the client fails without a fault
+├── DoctorError                    the doctor can't run: the command does not start, or has no test
 ├── LoadError                      a load test can't run: Locust fails, or no user sends a request
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
@@ -139,6 +140,10 @@ class FlushError(HarnessError):
 
 class SweepError(HarnessError):
     """A sweep can't run: its recording has no complete stream, or the client fails without any fault."""
+
+
+class DoctorError(HarnessError):
+    """The doctor can't run: the command does not start, or pytest comes to no test."""
 
 
 class LoadError(HarnessError):

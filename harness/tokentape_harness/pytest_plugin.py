@@ -67,6 +67,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("once", "new_episodes", "none", "all", "rewrite"),
         help="record mode of tests marked `tape` (default: none); `rewrite` deletes the cassette first",
     )
+    parser.getgroup("tokentape").addoption(
+        "--tokentape-variation",
+        metavar="CHANGES",
+        help="split, join or delay the streams of each test in this way, as `tokentape doctor` reports it",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,6 +102,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             from tokentape_harness.sweep.pytest_sweep import parametrize
 
         parametrize(metafunc)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run each test with the changes of `--tokentape-variation`."""
+    text = item.config.getoption("--tokentape-variation")
+    if not text:
+        return (yield)
+    with _extra("--tokentape-variation"):
+        from tokentape_fake_provider.sessions.variation import varied
+        from tokentape_harness.doctor.change import parse_variation
+        from tokentape_harness.doctor.conductor import Conductor
+
+    with varied(Conductor(parse_variation(text))):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -127,6 +127,12 @@ COMMANDS: Final = (
         "Judge how a client handled failures, by a server's journal; exit with 1 if it was not resilient.",
     ),
     Command(
+        "doctor",
+        "tokentape_harness.cli.doctor:doctor",
+        "Run a test with other splits, pauses and orders of its streams; name the one that changes its outcome.",
+        no_args_is_help=True,
+    ),
+    Command(
         "flush-check",
         "tokentape_harness.cli.flush_check:flush_check",
         "Check that an app or a proxy passes on each token as it arrives; exit with 1 if it does not.",

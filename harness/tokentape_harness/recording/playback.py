@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from vcr.request import Request as VcrRequest
 
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP
-from tokentape_fake_provider.tape import End
+from tokentape_fake_provider.sessions.exchange import Exchange
+from tokentape_fake_provider.sessions.variation import Outgoing, Vary
+from tokentape_fake_provider.tape import End, Frame, Tape
+from tokentape_fake_provider.wires import served_at
 from tokentape_harness.cassettes.chunks import split_by_sizes
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Headers, Interaction, RecordedError, Request, Response
@@ -63,6 +71,22 @@ class Playback:
         self._speed = speed
         self._source = source
         self._requested_at = clock.now()
+
+    def vary(self, vary: Vary, request: VcrRequest) -> None:
+        """Replay what `vary` makes of it: the pieces, each a read of its own, and their times."""
+        speed = math.inf if self._speed is None else self._speed
+        frames = tuple(Frame(piece.at / speed, piece.data) for piece in self.pieces)
+        times = (self.start / speed, self.end, self.end_at / speed)
+        tape = Tape(frames, self.status, self.unframed_headers, *times, apart=True)
+        headers, body = tuple((name, str(value)) for name, value in request.headers.items()), request.body or b""
+        wire = served_at(request.path)
+        place = request.path + (f"?{query}" if (query := urlsplit(request.uri).query) else "")
+        body = body if isinstance(body, bytes) else str(body).encode()
+        exchange = Exchange(request.method, place, headers, body, wire.name if wire else None, tape, time.time())
+        sent = vary(Outgoing(exchange))
+        if sent is not tape:
+            self._speed, self.start, self.end_at = 1.0, sent.start, sent.end_at or 0.0
+            self.pieces = tuple(RecordedPiece(frame.at, frame.data) for frame in sent.frames)
 
     @property
     def unframed_headers(self) -> Headers:

@@ -15,6 +15,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from tokentape_fake_provider.sessions.request_matching import message_difference
+from tokentape_fake_provider.sessions.variation import current_variation
 from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocket
 from tokentape_harness.cassettes.model import Response
 from tokentape_harness.errors import CassetteWarning, HarnessError
@@ -108,13 +109,16 @@ class Recorder:
                 response = response_of(played, source)
                 if placeholders_of(response):
                     response = with_response_values(response, own.values.all)
-                return Playback(
+                playback = Playback(
                     response,
                     clock=self.clock,
                     speed=self.speed,
                     allow_truncated=self._allow_truncated,
                     source=source,
                 )
+                if (vary := current_variation()) is not None:
+                    playback.vary(vary, own.recorded)
+                return playback
             return self.record(request)
 
     def record(self, request: Request) -> ResponseRecorder | None:

@@ -57,7 +57,7 @@ def save(exchange: Exchange, path: Path) -> None:
 
     Raises `CassetteExistsError` if a file is there, and `CassetteAccessError` if it can't be written.
     """
-    cassette = Cassette((redact(_interaction(exchange), DEFAULT_RULES),))
+    cassette = Cassette((redact(interaction_of(exchange), DEFAULT_RULES),))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(exist_ok=False)  # from now on the name is taken
@@ -93,7 +93,8 @@ def _decoded(response: DecodedResponse, frames: Sequence[FrameMessages]) -> Deco
     return Decoded(frames, usage_fields(output.usage) or None, output.finish_reason)
 
 
-def _interaction(exchange: Exchange) -> Interaction:
+def interaction_of(exchange: Exchange) -> Interaction:
+    """The request and its response as an interaction of a cassette, secrets included."""
     tape = exchange.tape
     record = StreamRecord(
         tuple(Chunk(len(frame.data), round(frame.at, 3)) for frame in tape.frames),
