@@ -195,7 +195,7 @@ async def ask(provider: FakeProvider, question: str) -> str:
         httpx2.AsyncClient(timeout=30) as client,
         client.stream("POST", provider.base_url() + "/chat/completions", json=body) as response,
     ):
-        found = [json.loads(line[5:]) async for line in response.aiter_lines() if line.startswith("data:") and "{" in line]
+        found = [json.loads(line[5:]) async for line in response.aiter_lines() if line[:5] == "data:" and "{" in line]
     return "".join(delta(chunk).get("content") or "" for chunk in found)
 
 
