@@ -39,14 +39,14 @@ def calls() -> Stream:
     return recorded("openai_chat/tool_calls.yaml")
 
 
-def diagnosed(outcome: Callable[[Variation, int], str], *streams: Stream, limits: Limits = Limits()) -> Diagnosis:
+def diagnosed(outcome: Callable[[Variation, int], str], *streams: Stream, limits: Limits | None = None) -> Diagnosis:
     """The diagnosis of a test whose outcome depends on the changes and the number of the run."""
     number = iter(range(10_000))
 
     def run(changes: Variation, keys: Sequence[str]) -> Run:
         return Run(outcome(changes, next(number)), "", streams, tuple(stream.exchange for stream in streams))
 
-    return diagnose("test", run, limits, clock=lambda: 0.0)
+    return diagnose("test", run, limits or Limits(), clock=lambda: 0.0)
 
 
 def test_a_test_that_nothing_changes_is_sound(calls):
@@ -219,7 +219,10 @@ CHAT = stream_of(
         ("join:0.4", "a tool call's name and its first argument arrive in one read"),
         ("split:0.4", "a tool call's name and its first argument arrive in separate reads"),
         ("split:0.5", "a tool call's first argument and [DONE] arrive in separate reads"),
-        ("join:0.3,join:0.4", "3 events arrive in one read (a text delta, a tool call's name, a tool call's first argument)"),
+        (
+            "join:0.3,join:0.4",
+            "3 events arrive in one read (a text delta, a tool call's name, a tool call's first argument)",
+        ),
         ("split:0.2+20", "an event is split across two reads (a text delta)"),
         ("pause:0.3=500ms", "a pause of 0.5 s comes between a text delta and a tool call's name"),
         ("pause:0.0=500ms", "a pause of 0.5 s comes between the headers and the first event"),
