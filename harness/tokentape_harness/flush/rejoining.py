@@ -133,8 +133,11 @@ class Generation:
 def generation(bench: Bench, back: Target, markers: MarkerTokens, limits: Limits) -> Iterator[Generation]:
     """Start a response; in the end its provider's stream is released, and its readers leave."""
     with bench.answering(rule_of(markers), STEPPED), ExitStack() as stack:
-        stack.callback(bench.release_all)
-        yield Generation(bench, back, markers, stack, limits)
+        response = Generation(bench, back, markers, stack, limits)
+        try:
+            yield response
+        finally:  # before the readers are closed: a target that waits would not notice that they left
+            bench.release_all()
 
 
 class Reference(NamedTuple):

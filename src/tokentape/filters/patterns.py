@@ -20,8 +20,11 @@ LONGEST_MATCH = 1000
 SEARCH_SECONDS = 1.0
 """The CPU time after which the search for a pattern is given up."""
 
+# So few characters take no search long, whatever the pattern, and a time limit would cost more than the search.
+_QUICK = 12
 # What a pattern may look back at (`\b`, `(?<=...)`) before the text that is undecided.
 _CONTEXT = 200
+_MOST_CONTEXT = 1000
 # Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
 _NEVER = "\ufdd0"
 _FLAGS = {"a": re.ASCII, "i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
@@ -79,7 +82,10 @@ class Search:
         """
         length = len(text)
         while position < length:
-            found = self._searched(self._probe, text, position, partial=True)
+            if length - position <= _QUICK:
+                found = self._probe.search(text, position, partial=True)
+            else:
+                found = self._searched(self._probe, text, position, partial=True)
             if found is None:
                 break
             start, end = found.start(), found.end("_end")
@@ -145,7 +151,14 @@ class PatternFilter:
         """Take the next piece; return what is decided."""
         step = self._search.longest_match  # bounds the work for one character
         if len(text) <= step:
-            return self._shown(text, self._search.find)
+            received, before = self._text + text, self._decided
+            decided, end = self._search.find(received, before)
+            if end is not None and end > decided:
+                return self._shown(text, self._search.find)
+            # Nothing matches: the usual case.
+            context = decided - _CONTEXT if decided > _MOST_CONTEXT else 0
+            self._text, self._decided = received[context:], decided - context
+            return received[before:decided]
         return "".join(
             self._shown(text[start : start + step], self._search.find) for start in range(0, len(text), step)
         )

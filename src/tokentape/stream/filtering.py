@@ -13,7 +13,7 @@ from tokentape.filters.text_filter import FilterChain, FilterFactory
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
-from tokentape.stream.accumulator import Accumulator, has_content
+from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text
 from tokentape.stream.closing import close_iterator
 from tokentape.stream.output_metadata import without_logprobs
 from tokentape.text_run import TextRun
@@ -49,11 +49,18 @@ class StreamFilter:
     def unfiltered(self, error: BaseException | None = None) -> ChatOutput:
         """Return the output of all that was received, as the provider sent it."""
         items, self._unfolded = self._unfolded, []
+        texts: list[ChatMessage] = []  # successive ones are folded at once
         for item in items:
+            if not isinstance(item, TextRun) and not has_more_than_text(item):
+                texts.append(item)
+                continue
+            self._received.add_texts(texts)
+            texts.clear()
             if isinstance(item, TextRun):
                 self._received.add_run(item, reports_usage=item.reports_usage)
             else:
                 self._received.add(item)
+        self._received.add_texts(texts)
         return self._received.output(error)
 
     def feed(self, item: Item) -> Iterable[Item]:
