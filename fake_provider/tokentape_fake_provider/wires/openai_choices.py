@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, assert_never
 
 import msgspec
@@ -54,8 +55,6 @@ class ChunkFrame:
     def __init__(self, script: Script, request: ProviderRequest, *, obfuscates: bool) -> None:
         self.obfuscates = obfuscates
         self.include_usage = request.include_usage
-        # 16 letters too many, so that any slice of up to 15 exists.
-        self.letters = padding(1024 + 16).encode()
         self.sent = 0
         head = {
             "id": completion_id(request),
@@ -100,13 +99,22 @@ class ChunkFrame:
         """The ends of the next chunks, after this number of bytes."""
         if not self.obfuscates:
             return [b"}\n\n"] * len(sizes)
-        # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
-        starts = [number * 16 % 1024 for number in range(self.sent, self.sent + len(sizes))]
+        ends, first = _padded_ends(), self.sent
         self.sent += len(sizes)
-        return [
-            b',"obfuscation":"%b"}\n\n' % self.letters[start : start + -(size + 2) % 16]
-            for start, size in zip(starts, sizes, strict=True)
-        ]
+        return [ends[number % 64][-(size + 2) % 16] for number, size in enumerate(sizes, first)]
+
+
+@cache
+def _padded_ends() -> list[list[bytes]]:
+    """The ends of 64 chunks in turn, with each of the lengths of padding.
+
+    Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
+    """
+    letters = padding(1024 + 16).encode()
+    return [
+        [b',"obfuscation":"%b"}\n\n' % letters[start : start + length] for length in range(16)]
+        for start in range(0, 1024, 16)
+    ]
 
 
 def choice_chunks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 
@@ -91,6 +92,7 @@ _MODELS: Final = (
 )
 
 
+@lru_cache(maxsize=256)
 def is_embedding_model(model: str) -> bool:
     """Whether it is one of these, so that it answers no chat."""
     name = model.lower()
