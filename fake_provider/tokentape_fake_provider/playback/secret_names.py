@@ -79,6 +79,11 @@ _PUBLIC_TOKENS: Final = _words(
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str, place: Place) -> bool:
     """Whether the values under this name are secret: `X-Api-Key`, `api_key` and `apiKey` are one name."""
+    return _is_secret(name[-_LONGEST:], place)
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(name: str, place: Place) -> bool:
     if place == "header" and name.lower() in _SECRET_HEADERS:
         return True
     *words, before, last = ["", "", *_words_of(name)]

@@ -95,4 +95,5 @@ class TextChunk(msgspec.Struct, gc=False):
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode
-decode_text_chunks = msgspec.json.Decoder(TextChunk).decode_lines
+_text_chunk = msgspec.json.Decoder(TextChunk)
+decode_text_chunk, decode_text_chunks = _text_chunk.decode, _text_chunk.decode_lines

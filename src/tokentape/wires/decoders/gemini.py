@@ -14,7 +14,7 @@ from tokentape.framing.json_array import END
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
-from tokentape.wires.event_decoder import EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.gemini_chunk import (
     Candidate,
@@ -23,7 +23,9 @@ from tokentape.wires.gemini_chunk import (
     FunctionCall,
     GeminiPart,
     PartialArg,
+    TextChunk,
     decode_chunk,
+    decode_text_chunk,
     decode_text_chunks,
 )
 from tokentape.wires.gemini_usage import gemini_usage
@@ -123,18 +125,19 @@ class GeminiDecoder(EventDecoder):
         """Ignore the end marker that gateways add: it does not end the stream."""
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        block = self._states[0].block
+        if len(documents) == 1:  # the usual case on a network
+            try:
+                return [
+                    _text_message(decode_text_chunk(documents[0]), lazy_metadata(documents[0], _read_metadata), block)
+                ]
+            except DecodeFailure:
+                return None
         chunks = decode_lines(decode_text_chunks, documents)
         if chunks is None:
             return None
-        block = self._states[0].block
         return [
-            ChatMessage(
-                chunk.candidates[0].content.parts[0].text,
-                "assistant",
-                metadata,
-                usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
-                block=block,
-            )
+            _text_message(chunk, metadata, block)
             for chunk, metadata in with_metadata(chunks, documents, _read_metadata)
         ]
 
@@ -304,6 +307,12 @@ def _enum_name(value: str | int | None) -> str | None:
     if isinstance(value, int):
         return (_NUMBERED[value] or None) if 0 <= value < len(_NUMBERED) else str(value)
     return value or None
+
+
+def _text_message(chunk: TextChunk, metadata: Mapping[str, Any], block: int | None) -> ChatMessage:
+    """The message of a chunk of text."""
+    usage = gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None
+    return ChatMessage(chunk.candidates[0].content.parts[0].text, "assistant", metadata, usage=usage, block=block)
 
 
 def _read_metadata(document: bytes, position: int) -> dict[str, Any]:

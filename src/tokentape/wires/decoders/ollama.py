@@ -83,7 +83,8 @@ class _TextLine(msgspec.Struct, gc=False):
 
 _NO_MESSAGE = _Message()
 _NO_FUNCTION = _Function()
-_decode_text_lines = msgspec.json.Decoder(_TextLine).decode_lines
+_text_line = msgspec.json.Decoder(_TextLine)
+_decode_text_line, _decode_text_lines = _text_line.decode, _text_line.decode_lines
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
@@ -103,6 +104,8 @@ class OllamaDecoder(EventDecoder):
         self._text = True
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        if len(documents) == 1:
+            return _text_message(documents[0])
         lines = decode_lines(_decode_text_lines, documents)
         if lines is None:
             return None
@@ -191,6 +194,18 @@ _COUNTS = (
 def _tool_call(call: _ToolCall) -> ToolCallDelta:
     function = call.function or _NO_FUNCTION
     return ToolCallDelta(None, as_text(call.id), function.name or "", raw_json(function.arguments), done=True)
+
+
+def _text_message(document: bytes) -> Sequence[ChatMessage] | None:
+    """The chunk of one line, the usual case on a network; `None` if it has more than text."""
+    try:
+        line = _decode_text_line(document)
+    except DecodeFailure:
+        return None
+    text = line.response if line.message is None else line.message.content
+    return (
+        None if line.done or text is None else [ChatMessage(text, "assistant", lazy_metadata(document, _read_metadata))]
+    )
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tokentape.errors import ServerError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall, ToolCallDelta
 from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
-from tokentape.wires.event_decoder import EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import FinishReasons
 from tokentape.wires.json_document import as_json, as_text, parse_document
 from tokentape.wires.openai_usage import openai_usage
@@ -77,7 +77,8 @@ class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="response.outpu
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
-_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
+_text_event = msgspec.json.Decoder(_TextEvent)
+_decode_text_event, _decode_text_events = _text_event.decode, _text_event.decode_lines
 
 
 class OpenAIResponsesDecoder(EventDecoder):
@@ -137,10 +138,21 @@ class OpenAIResponsesDecoder(EventDecoder):
         self.ended = self.ended or self._complete
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        item_id, part, block, received = self._text_target
+        if len(documents) == 1:  # the usual case on a network
+            try:
+                event = _decode_text_event(documents[0])
+            except DecodeFailure:
+                return None
+            if event.item_id != item_id or event.content_index != part:
+                return None
+            one = [ChatMessage(event.delta, "assistant", lazy_metadata(documents[0], _read_metadata), block=block)]
+            received.add_run(one)
+            self._since += 1
+            return one
         events = decode_lines(_decode_text_events, documents)
         if events is None:
             return None
-        item_id, part, block, received = self._text_target
         count = len(events)
         if [event.item_id for event in events].count(item_id) < count:
             return None
