@@ -7,7 +7,11 @@ if (location.protocol === "file:") {
       frame.hidden = true;
       document.documentElement.append(frame);
       const global = frame.contentWindow;
-      const receive = (target, data) => target.dispatchEvent(new MessageEvent("message", { data }));
+      // As between a page and a worker: a copy, and later.
+      const receive = (target, data) => {
+        const copy = structuredClone(data);
+        setTimeout(() => target.dispatchEvent(new MessageEvent("message", { data: copy })));
+      };
       global.postMessage = (data) => receive(this, data);
       global.importScripts = (...urls) => Promise.all(urls.map((one) => this.load(one)));
       this.load = (source) =>

@@ -128,17 +128,18 @@ def _differences(commands: list[Command], log: str) -> Iterator[str]:
         printed, _, status = parts.get(str(number), "").rpartition("\n@@= ")
         if status.strip() != str(command.code):
             yield f"$ {command.line}\nended with {status.strip() or 'nothing'}, not {command.code}:\n{printed}"
-        elif command.output.strip() and not _pattern(command.output).fullmatch(printed.strip()):
+        elif command.output.strip() and not _pattern(command.output).fullmatch(f"{printed.strip()}\n"):
             yield f"$ {command.line}\nprinted\n{printed}\n\nnot\n{command.output}"
 
 
 def _pattern(shown: str) -> re.Pattern[str]:
-    lines = [r"(?:.*\n)*?.*" if line.strip() == "..." else _line(line) for line in shown.strip().splitlines()]
-    return re.compile("\n".join(lines))
+    return re.compile("".join(_line(line) for line in shown.strip().splitlines()))
 
 
 def _line(shown: str) -> str:
-    return re.escape(shown.rstrip()).replace(r"\.\.\.", ".*") + r"[ ]*"
+    if shown.strip() == "...":
+        return r"(?:.*\n)*?"  # any lines, or none
+    return re.escape(shown.rstrip()).replace(r"\.\.\.", ".*") + r"[ ]*\n"
 
 
 def _with_free_ports(page: str) -> str:

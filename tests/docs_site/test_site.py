@@ -1,0 +1,129 @@
+"""The site as a reader has it: built, opened from the file system in Chromium, without a network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs_site.sources import REPOSITORY
+from tests.environments import UnavailableError
+from tests.servers.programs import Debian
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built strictly: a dead link, anchor or reference fails this."""
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        (sys.executable, "-m", "docs_site", folder / "site"),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    try:
+        path = Debian("chromium", "chromium").path()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=path, headless=True, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield running
+        running.close()
+
+
+def open_page(browser: Browser, path: Path, width: int = 1280, height: int = 900) -> tuple[Page, list[str]]:
+    """A page of the site, and all that it requests from elsewhere or that fails in it."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    problems: list[str] = []
+    page.on("request", lambda request: problems.append(request.url) if not is_local(request.url) else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(path.as_uri())
+    return page, problems
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL is of a file, or of the page itself."""
+    return url.startswith(("file:", "data:", "blob:", "about:"))
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [("hidden truncation", "flush"), ("malformed_json", "faults"), ("StreamedChatMessageIterator", "tokentape")],
+)
+def test_search_finds_pages_without_a_server(site: Path, browser: Browser, words: str, page: str) -> None:
+    """The search box finds a page of the site that was opened as a file; its link leads there."""
+    tab, problems = open_page(browser, site / "index.html")
+    tab.get_by_role("button", name="Search").click()
+    tab.keyboard.type(words)
+    result = tab.locator(f'a[href*="{page}.html"]', has_text=re.compile(words.split()[0], re.IGNORECASE)).first
+    result.wait_for(timeout=20_000)
+    result.click()
+    tab.wait_for_url(f"**/*{page}.html*")
+    assert not problems
+    tab.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_the_screen(site: Path, browser: Browser, width: int) -> None:
+    """On a phone and on a desk what is wide scrolls by itself, not with its page; nothing comes from elsewhere."""
+    wide = []
+    tab, problems = open_page(browser, site / "index.html", width)
+    for page in sorted(site.rglob("*.html")):
+        tab.goto(page.as_uri(), wait_until="domcontentloaded")
+        if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wide.append(page.name)
+    assert (wide, problems) == ([], [])
+    tab.close()
+
+
+def test_every_page_is_reached_from_the_home_page(site: Path) -> None:
+    """The links of the pages lead from the home page to every page of the site."""
+    seen, waiting = set(), [site / "index.html"]
+    while waiting:
+        page = waiting.pop()
+        if page not in seen and page.exists():
+            seen.add(page)
+            for link in re.findall(r'href="([^"#:]+\.html)', page.read_text()):
+                waiting.append((page.parent / link).resolve())
+    assert {*site.rglob("*.html")} - seen == {site / "404.html"}
+
+
+def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
+    """A link to a page or an anchor that is not there fails the build, and leaves no site."""
+    project = tmp_path / "project"
+    for part in ("docs_site", "docs"):
+        shutil.copytree(REPOSITORY / part, project / part)
+    for name in ("pyproject.toml", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
+        shutil.copyfile(REPOSITORY / name, project / name)
+    (project / "docs" / "drift.md").write_text("# Drift\n\n[one](nowhere.md) and [two](faults.md#nowhere)\n")
+    done = subprocess.run(
+        (sys.executable, "-m", "docs_site", tmp_path / "site"), cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    assert "page does not exist" in printed
+    assert "anchor does not exist" in printed
+    assert not (tmp_path / "site").exists()
