@@ -13,10 +13,13 @@ _BODY = {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "
 class Reader:
     """One request, whose response is read as it comes. It waits at most 20 s for anything."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, last_event_id: str | None = None) -> None:
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
-        self._connection.request("POST", parts.path, json.dumps(_BODY), {"content-type": "application/json"})
+        headers = {"content-type": "application/json"}
+        if last_event_id is not None:
+            headers["last-event-id"] = last_event_id
+        self._connection.request("POST", parts.path, json.dumps(_BODY), headers)
         self._response: http.client.HTTPResponse | None = None
         self.body = b""
 

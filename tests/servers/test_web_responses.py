@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,23 +35,26 @@ class Served:
     paths: tuple[str, ...]
     follow_ups: tuple[str, ...]
     crossing: int = 0
+    resumable: tuple[str, ...] = ("/resumable",)
+    cancelled: tuple[str, ...] = ("/cancelled",)
 
 
 _STARLETTE = (("/chat", "/plain"), ("/follow-up", "/plain-follow-up"))
 _FLASK = (("/chat", "/heartbeat"), ("/follow-up",))
 _DJANGO_WSGI = (("/chat",), ("/follow-up",))
 _DJANGO_ASGI = (("/chat", "/achat"), ("/follow-up", "/afollow-up"))
+_RESUMABLE_ASGI: Any = {"resumable": ("/resumable", "/aresumable"), "cancelled": ("/cancelled", "/acancelled")}
 
 SERVED = (
     Served("uvicorn, Starlette", uvicorn("starlette_app:library"), *_STARLETTE),
-    Served("uvicorn, FastAPI", uvicorn("fastapi_app:app"), ("/chat", "/plain"), ("/follow-up",)),
-    Served("uvicorn, Django", uvicorn("django_app:asgi"), *_DJANGO_ASGI),
+    Served("uvicorn, FastAPI", uvicorn("fastapi_app:app"), ("/chat", "/plain"), ("/follow-up",), cancelled=()),
+    Served("uvicorn, Django", uvicorn("django_app:asgi"), *_DJANGO_ASGI, **_RESUMABLE_ASGI),
     Served("hypercorn, Starlette", hypercorn("starlette_app:library"), *_STARLETTE),
-    Served("hypercorn, Django", hypercorn("django_app:asgi"), *_DJANGO_ASGI),
+    Served("hypercorn, Django", hypercorn("django_app:asgi"), *_DJANGO_ASGI, **_RESUMABLE_ASGI),
     Served("daphne, Starlette", daphne("starlette_app:library"), *_STARLETTE),
-    Served("daphne, Django", daphne("django_app:asgi"), *_DJANGO_ASGI),
+    Served("daphne, Django", daphne("django_app:asgi"), *_DJANGO_ASGI, **_RESUMABLE_ASGI),
     Served("granian asgi, Starlette", granian("starlette_app:library", "asgi"), *_STARLETTE),
-    Served("granian asgi, Django", granian("django_app:asgi", "asgi"), *_DJANGO_ASGI),
+    Served("granian asgi, Django", granian("django_app:asgi", "asgi"), *_DJANGO_ASGI, **_RESUMABLE_ASGI),
     Served("gunicorn asgi, Starlette", gunicorn("starlette_app:library", "-k", "asgi"), *_STARLETTE),
     Served("gunicorn sync, Flask", gunicorn("flask_app:library"), *_FLASK, crossing=1),
     Served("gunicorn sync, Django", gunicorn("django_app:wsgi"), *_DJANGO_WSGI, crossing=1),
@@ -149,3 +153,48 @@ def test_the_upstream_closes_when_the_reader_leaves(sites: Sites, served: Served
             break
     entries = running.provider.journal.wait()
     assert [entry.outcome for entry in entries] == ["client_left"]
+
+
+HEARTBEAT = b": heartbeat\n\n"
+ID = re.compile(rb"^id: (\S+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(("served", "path"), list(served("resumable")))
+def test_a_reader_comes_back_after_each_token(sites: Sites, served: Served, path: str) -> None:
+    """Each connection is cut behind a token; the next one goes on there. Together they are the whole, byte for byte."""
+    running = started(sites, served, path)
+    running.provider.script(*TOKENS)
+    received, last, stream = b"", None, None
+    for token in TOKENS:
+        with Reader(url_of(running), last) as reader:
+            stream = stream or running.provider.next_stream()
+            stream.step_until(token.strip())
+            body = reader.until(token.strip())
+        received += body[: body.rindex(b"\n\n") + 2]  # an event that has not ended is received again
+        last = ID.findall(received)[-1].decode()
+    assert stream is not None
+    with Reader(url_of(running), last) as reader:
+        finish(stream)
+        received += reader.rest()
+    with Reader(url_of(running)) as reader:
+        whole = reader.rest()
+    assert received.replace(HEARTBEAT, b"") == whole.replace(HEARTBEAT, b"")
+    assert b"event: done" in received
+    with Reader(url_of(running), ID.findall(whole)[-1].decode()) as reader:
+        assert reader.response.status == 204
+    assert len(running.provider.journal.wait()) == 1
+
+
+@pytest.mark.parametrize(("served", "path"), list(served("cancelled")))
+def test_the_upstream_closes_when_the_last_reader_leaves(sites: Sites, served: Served, path: str) -> None:
+    """Without a further frame of the provider: under WSGI with the heartbeat at the latest, or the one after it."""
+    running = started(sites, served, path)
+    running.provider.script(*TOKENS)
+    with Reader(url_of(running)) as reader:
+        stream = running.provider.next_stream()
+        stream.step_until("alpha")
+        reader.until("alpha")
+    entries = running.provider.journal.wait()
+    assert [entry.outcome for entry in entries] == ["client_left"]
+    with Reader(url_of(running)) as reader:
+        assert b'"stopped":true' in reader.rest()

@@ -228,6 +228,19 @@ class DjangoASGI(ASGI):
         return _with_urls(ASGIHandler, _Urls(path("<str:id>", rejoin)))
 
 
+class DjangoASGIPlainView(ASGI):
+    """An application of Django under ASGI, with a plain view."""
+
+    def application(self, responses: ResumableResponses) -> Any:
+        """The application."""
+        _configure_django()
+        from django.core.handlers.asgi import ASGIHandler
+        from django.urls import path
+
+        urls = _Urls(path("<str:id>", lambda request, id: responses.django(request, id)))  # noqa: A006
+        return _with_urls(ASGIHandler, urls)
+
+
 def _with_urls(handler: Any, urls: Any) -> Any:
     """A handler of Django whose requests find these views, whatever other tests have configured."""
 
@@ -252,6 +265,7 @@ STACKS = {
     "flask": Flask,
     "django-wsgi": DjangoWSGI,
     "django-asgi": DjangoASGI,
+    "django-asgi-plain-view": DjangoASGIPlainView,
 }
 
 

@@ -9,8 +9,11 @@ from typing import Any
 import httpx2
 
 from tokentape.providers import OpenAIChat
+from tokentape.web import ResumableResponses
 
 PROVIDER = OpenAIChat("gpt-4o-mini")
+RESUMABLE = ResumableResponses(heartbeat=0.2)
+CANCELLED = ResumableResponses(heartbeat=0.2, when_unread="cancel")
 
 
 def stream() -> Any:

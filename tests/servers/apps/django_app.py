@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 
-from answering import aevents, afollowed, astream, events, followed, stream
+from answering import CANCELLED, RESUMABLE, aevents, afollowed, astream, events, followed, stream
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import path
 
+from tokentape.web import ResumableResponses
 from tokentape.web.django import StreamingChatHttpResponse
 
 # It warns of what is tried out here.
@@ -55,7 +56,23 @@ async def by_async_hand(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(aevents(), content_type="text/event-stream")
 
 
+def answer(request: HttpRequest, responses: ResumableResponses) -> HttpResponseBase:
+    """The library's response for readers that come back."""
+    responses.start("a", stream)
+    return responses.django(request, "a")
+
+
+async def aanswer(request: HttpRequest, responses: ResumableResponses) -> HttpResponseBase:
+    """The same, in an async view."""
+    await responses.astart("b", astream)
+    return await responses.adjango(request, "b")
+
+
 urlpatterns = [
+    path("resumable", answer, {"responses": RESUMABLE}),
+    path("aresumable", aanswer, {"responses": RESUMABLE}),
+    path("cancelled", answer, {"responses": CANCELLED}),
+    path("acancelled", aanswer, {"responses": CANCELLED}),
     path("chat", with_plain_stream),
     path("achat", with_async_stream),
     path("follow-up", with_plain_follow_up),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from answering import astream, followed, stream
-from fastapi import FastAPI
+from answering import RESUMABLE, astream, followed, stream
+from fastapi import FastAPI, Response
 
 from tokentape.web import StreamingChatResponse
 
@@ -26,3 +26,10 @@ def plain() -> StreamingChatResponse:
 def follow_up() -> StreamingChatResponse:
     """Two answers, the second asked for by a callback."""
     return StreamingChatResponse(followed(), format="ndjson")
+
+
+@app.post("/resumable")
+async def resumable() -> Response:
+    """The library's response for readers that come back."""
+    await RESUMABLE.astart("a", stream)
+    return RESUMABLE.starlette("a")

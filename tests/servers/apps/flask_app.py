@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from answering import events, followed, stream
+from typing import Any
+
+from answering import CANCELLED, RESUMABLE, events, followed, stream
 from flask import Flask, Response, request
 from flask_compress import Compress
 
-from tokentape.web import wsgi_stream
+from tokentape.web import ResumableResponses, wsgi_stream
 
 library = Flask("library")
 
@@ -38,6 +40,15 @@ def buffered() -> Response:
     body = wsgi_stream(stream(), format="sse", headers={"X-Accel-Buffering": None})
     return Response(body, headers=body.headers)
 
+
+def answer(responses: ResumableResponses) -> Any:
+    """The library's response for readers that come back."""
+    responses.start("a", stream)
+    return responses.wsgi("a")
+
+
+library.add_url_rule("/resumable", "resumable", lambda: answer(RESUMABLE), methods=["GET", "POST"])
+library.add_url_rule("/cancelled", "cancelled", lambda: answer(CANCELLED), methods=["GET", "POST"])
 
 plain = Flask("plain")
 

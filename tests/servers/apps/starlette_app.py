@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from answering import aevents, afollowed, astream, followed, pieces, stream
+from answering import CANCELLED, RESUMABLE, aevents, afollowed, astream, followed, pieces, stream
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -46,6 +46,18 @@ def with_plain_follow_up(request: Request) -> Response:
     return StreamingChatResponse(followed(), format="sse")
 
 
+async def resumable(request: Request) -> Response:
+    """The library's response for readers that come back."""
+    await RESUMABLE.astart("a", astream)
+    return RESUMABLE.starlette("a")
+
+
+async def cancelled(request: Request) -> Response:
+    """The same, which is cancelled when the last reader has left."""
+    await CANCELLED.astart("a", astream)
+    return CANCELLED.starlette("a")
+
+
 async def read_all(request: Request, call_next: Any) -> Response:
     """A middleware that reads what the application answers."""
     response = await call_next(request)
@@ -68,6 +80,8 @@ library = app(
     plain=with_plain_stream,
     follow_up=with_async_follow_up,
     plain_follow_up=with_plain_follow_up,
+    resumable=resumable,
+    cancelled=cancelled,
 )
 gzip = app(by_hand, Middleware(GZipMiddleware))
 kilobytes = app(in_pieces)

@@ -73,7 +73,6 @@ class RedisWorker:
                 await asyncio.wait_for(self._until_ended(log), settings.lease)
         mirror = Mirror(key, EventLog(epoch), lambda _: ())
         with settings.errors():
-            await self._subscribe(key)
             created = await self._run("create", key, epoch, int(replace), settings.lease_ms, settings.running_ms)
         if not created:
             return None
@@ -82,18 +81,20 @@ class RedisWorker:
         limit = settings.max_response_bytes if settings.when_full == "fail" else None
         sink = mirror.sink = RedisSink(key, mirror.log, limit, self._note_changed, self._count_readers)
         self._mirrors[key] = mirror
+        with settings.errors():
+            await self._subscribe(key)
         return sink
 
     async def open(self, id: str, failed: Callable[[Exception], Iterable[bytes]]) -> EventLog:  # noqa: A002
         """Return the log of a response, with all that Redis has of it."""
         key = self._settings.key(id)
         with self._settings.errors():
-            await self._subscribe(key)
             for _ in range(2):
                 mirror = self._mirrors.get(key)
                 if mirror is None:
                     mirror = self._mirrors[key] = Mirror(key, EventLog(""), failed)
                 mirror.idle = False
+                await self._subscribe(key)
                 if await self._sync(mirror):
                     if mirror.sink is None and not mirror.log.ended:
                         mirror.log.on_readers = partial(self._readers_changed, mirror)
@@ -241,7 +242,8 @@ class RedisWorker:
                 await self._sync(mirror)
         elif mirror.idle:
             await self._report_readers(mirror, False)
-            await self._leave(mirror)
+            if mirror.idle and not mirror.log.readers:
+                await self._leave(mirror)
         else:
             mirror.idle = True
 
@@ -262,7 +264,8 @@ class RedisWorker:
     async def _sync(self, mirror: Mirror) -> bool:
         """Feed the log with what Redis has; return False if Redis has another response, or none."""
         if mirror.sink is not None and not mirror.sink.closed:
-            return True
+            async with self._sending:  # other workers may have seen what Redis has just received from here
+                return True
         async with mirror.lock:
             mirror.due = False
             while not mirror.log.ended:
@@ -317,12 +320,13 @@ class RedisWorker:
 
     async def _leave(self, mirror: Mirror) -> None:
         """Follow a response no longer."""
+        if not mirror.log.ended:  # a reader that joins now must not wait for ever
+            mirror.log.break_off(BufferUnavailableError("the response was followed no longer: read it again"))
         if self._mirrors.get(mirror.key) is mirror:
             del self._mirrors[mirror.key]
-            async with self._subscribing:
+        async with self._subscribing:
+            if mirror.key not in self._mirrors:
                 await self._pubsub.unsubscribe(mirror.key)
-        if not mirror.log.ended:
-            mirror.log.break_off(BufferUnavailableError("the response was followed no longer: read it again"))
 
     # Connections.
 
