@@ -61,7 +61,7 @@ async def _measure(case: str) -> None:
 
     async def source() -> AsyncIterator[ChatMessage]:
         for number in range(EVENTS):
-            yield _MESSAGE
+            yield ChatMessage("token ")
             if number % 50 == 0:
                 await asyncio.sleep(0)
         if case != "ended":

@@ -63,7 +63,7 @@ class Buffer(Protocol):
         Raises ResponseNotFoundError, BufferUnavailableError.
         """
 
-    def forget(self, id: str) -> None:  # noqa: A002
+    def forget(self, id: str) -> Future[None]:  # noqa: A002
         """Keep a response that has ended no longer."""
 
     def stop(self, id: str) -> Future[bool]:  # noqa: A002
@@ -162,11 +162,12 @@ class MemoryBuffer:
                 return done(self._responses[id].log)
         raise not_found(id)
 
-    def forget(self, id: str) -> None:  # noqa: A002
+    def forget(self, id: str) -> Future[None]:  # noqa: A002
         """Keep a response that has ended no longer."""
         with self._lock:
             if id in self._ended:
                 self._forget(id)
+        return done(None)
 
     def stop(self, id: str) -> Future[bool]:  # noqa: A002
         """Stop a response; the result is whether it was running."""

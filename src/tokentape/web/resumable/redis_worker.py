@@ -9,23 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
-from hashlib import sha1
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
 from tokentape.errors import BufferUnavailableError, EventsDroppedError, TokentapeError, WorkerLostError
 from tokentape.web.resumable.buffer import not_found
 from tokentape.web.resumable.log import EventLog, ResponseStatus
-from tokentape.web.resumable.redis_scripts import KEYS, SCRIPTS
+from tokentape.web.resumable.redis_connection import RedisConnection
 from tokentape.web.resumable.redis_settings import RedisSettings
 from tokentape.web.resumable.redis_sink import RedisSink
 
 log = logging.getLogger("tokentape.web")
 
-_HASHES = {name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
 _PAGE = 1_000
+"""The events that are read in one command."""
+_MOST_SINKS = 500
+"""The responses whose events are sent in one round trip."""
+_MOST_AT_ONCE = 10
+"""The responses that are looked after at the same time."""
 _RETRY_S = 0.2
 
 
@@ -50,10 +54,7 @@ class RedisWorker:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._name = uuid4().hex
-        self._client = settings.client()
-        self._subscriptions = settings.client(timeout=None)
-        self._pubsub: Any = None
-        self._subscribing = asyncio.Lock()
+        self._connection = RedisConnection(settings)
         self._mirrors: dict[str, Mirror] = {}
         self._changed: dict[RedisSink, None] = {}
         self._has_changed = asyncio.Event()
@@ -61,6 +62,7 @@ class RedisWorker:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keep(self._send_events())
         self._keep(self._renew_leases())
+        self._keep(self._connection.listen(self._receive))
 
     # What a buffer does.
 
@@ -73,7 +75,9 @@ class RedisWorker:
                 await asyncio.wait_for(self._until_ended(log), settings.lease)
         mirror = Mirror(key, EventLog(epoch), lambda _: ())
         with settings.errors():
-            created = await self._run("create", key, epoch, int(replace), settings.lease_ms, settings.running_ms)
+            created = await self._connection.run(
+                "create", key, epoch, int(replace), settings.lease_ms, settings.running_ms
+            )
         if not created:
             return None
         if key in self._mirrors:
@@ -82,7 +86,7 @@ class RedisWorker:
         sink = mirror.sink = RedisSink(key, mirror.log, limit, self._note_changed, self._count_readers)
         self._mirrors[key] = mirror
         with settings.errors():
-            await self._subscribe(key)
+            await self._connection.subscribe(key)
         return sink
 
     async def open(self, id: str, failed: Callable[[Exception], Iterable[bytes]]) -> EventLog:  # noqa: A002
@@ -93,8 +97,8 @@ class RedisWorker:
                 mirror = self._mirrors.get(key)
                 if mirror is None:
                     mirror = self._mirrors[key] = Mirror(key, EventLog(""), failed)
-                mirror.idle = False
-                await self._subscribe(key)
+                mirror.idle, mirror.failed = False, failed
+                await self._connection.subscribe(key)
                 if await self._sync(mirror):
                     if mirror.sink is None and not mirror.log.ended:
                         mirror.log.on_readers = partial(self._readers_changed, mirror)
@@ -105,13 +109,16 @@ class RedisWorker:
     async def stop(self, id: str) -> bool:  # noqa: A002
         """Have the response's worker stop it."""
         with self._settings.errors():
-            return bool(await self._run("stop", self._settings.key(id)))
+            return bool(await self._connection.run("stop", self._settings.key(id)))
 
     async def status(self, id: str) -> ResponseStatus | None:  # noqa: A002
         """Return the status of a response."""
         with self._settings.errors():
-            status: Any = await self._client.hget(self._settings.key(id), "status")
-        return None if status is None else status.decode()
+            reply = await self._connection.run("fetch", self._settings.key(id), "", 0, 0)
+        if reply is None:
+            return None
+        _, status, _, _, alive, _ = reply
+        return "failed" if status == b"running" and not alive else status.decode()
 
     async def forget(self, id: str) -> None:  # noqa: A002
         """Delete a response that has ended here."""
@@ -119,7 +126,7 @@ class RedisWorker:
         if key in self._mirrors:
             await self._until_ended(self._mirrors[key].log)
         with self._settings.errors():
-            await self._client.delete(*(key + part for part in KEYS))
+            await self._connection.delete(key)
 
     async def close(self) -> None:
         """Send what is left, and disconnect."""
@@ -133,9 +140,7 @@ class RedisWorker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for client in (self._pubsub, self._subscriptions, self._client):
-                if client is not None:
-                    await client.aclose()
+            await self._connection.close()
 
     async def _until_ended(self, log: EventLog) -> None:
         while not log.ended:
@@ -184,9 +189,11 @@ class RedisWorker:
     async def _send_once(self) -> None:
         """Send what all sinks have, in one round trip. Raises BufferUnavailableError."""
         async with self._sending:
-            sinks = list(self._changed)
-            self._changed.clear()
-            self._has_changed.clear()
+            sinks = list(islice(self._changed, _MOST_SINKS))
+            for sink in sinks:
+                del self._changed[sink]
+            if not self._changed:
+                self._has_changed.clear()
             settings, calls, batches = self._settings, [], []
             for sink in sinks:
                 events, status = sink.take()
@@ -196,7 +203,7 @@ class RedisWorker:
                 calls.append(("append", sink.key, *arguments, sink.log.last + 1, *events))
             try:
                 with settings.errors():
-                    replies = await self._run_all(calls)
+                    replies = await self._connection.run_all(calls)
             except BaseException:
                 self._changed |= dict.fromkeys(sinks)
                 self._has_changed.set()
@@ -222,8 +229,10 @@ class RedisWorker:
             await asyncio.sleep(self._settings.lease / 3)
             try:
                 with self._settings.errors():
-                    for mirror in list(self._mirrors.values()):
-                        await self._look_after(mirror)
+                    mirrors = iter(list(self._mirrors.values()))
+                    while some := list(islice(mirrors, _MOST_AT_ONCE)):
+                        await asyncio.gather(*map(self._look_after, some))
+                    await self._connection.unsubscribe_others(self._mirrors)
                 reached = self._loop.time()
             except TokentapeError as error:
                 log.warning("resumable responses: %s", error)
@@ -238,21 +247,21 @@ class RedisWorker:
             return
         if mirror.log.readers:
             if not mirror.log.ended:
-                await self._run("read", mirror.key, self._name, self._settings.lease_ms, 0)
+                await self._connection.run("read", mirror.key, self._name, self._settings.lease_ms, 0)
                 await self._sync(mirror)
         elif mirror.idle:
             await self._report_readers(mirror, False)
-            if mirror.idle and not mirror.log.readers:
-                await self._leave(mirror)
+            self._leave(mirror)
         else:
             mirror.idle = True
 
     async def _renew(self, sink: RedisSink) -> None:
         settings = self._settings
-        reply = await self._run("renew", sink.key, sink.log.epoch, settings.lease_ms, settings.running_ms)
+        reply = await self._connection.run("renew", sink.key, sink.log.epoch, settings.lease_ms, settings.running_ms)
         if reply is None:
-            if not sink.closed and not self._sending.locked() and sink not in self._changed:
-                self._lose([sink], _lost())
+            async with self._sending:  # Redis may have its end, which is not noted here yet
+                if not sink.closed and sink not in self._changed:
+                    self._lose([sink], _lost())
             return
         readers, stop = reply
         sink.set_remote_readers(readers)
@@ -270,7 +279,7 @@ class RedisWorker:
             mirror.due = False
             while not mirror.log.ended:
                 known = mirror.log
-                reply = await self._run("fetch", mirror.key, known.epoch, known.last, _PAGE)
+                reply = await self._connection.run("fetch", mirror.key, known.epoch, known.last, _PAGE)
                 if reply is None:
                     return self._drop(mirror)
                 epoch, status, after, last, alive, events = reply
@@ -287,15 +296,12 @@ class RedisWorker:
                         frames = mirror.failed(WorkerLostError("the worker that generated the response is gone"))
                         settings = self._settings
                         limits = (settings.dropped_above, settings.kept_ms)
-                        await self._run("bury", mirror.key, known.epoch, *limits, *frames)
+                        await self._connection.run("bury", mirror.key, known.epoch, *limits, *frames)
                         continue
                     return True
-        return await self._is_current(mirror)
-
-    async def _is_current(self, mirror: Mirror) -> bool:
-        """Return whether a log that has ended is still what Redis has under its key."""
-        epoch = await self._client.hget(mirror.key, "epoch")
-        return True if epoch == mirror.log.epoch.encode() else self._drop(mirror)
+        reply = await self._connection.run("fetch", mirror.key, "", 0, 0)
+        is_current = reply is not None and reply[0] == mirror.log.epoch.encode()
+        return is_current or self._drop(mirror)
 
     def _drop(self, mirror: Mirror) -> bool:
         if self._mirrors.get(mirror.key) is mirror:
@@ -316,44 +322,22 @@ class RedisWorker:
         """Report to the owner that the first reader here has joined, or the last one has left."""
         if has_readers != mirror.joined and not mirror.log.ended:
             mirror.joined = has_readers
-            await self._run("read", mirror.key, self._name, self._settings.lease_ms if has_readers else 0, 1)
+            await self._connection.run("read", mirror.key, self._name, self._settings.lease_ms if has_readers else 0, 1)
 
-    async def _leave(self, mirror: Mirror) -> None:
-        """Follow a response no longer."""
+    def _leave(self, mirror: Mirror) -> None:
+        """Follow a response no longer, unless it has a reader again."""
+        if mirror.log.readers or not mirror.idle:
+            return
         if not mirror.log.ended:  # a reader that joins now must not wait for ever
             mirror.log.break_off(BufferUnavailableError("the response was followed no longer: read it again"))
-        if self._mirrors.get(mirror.key) is mirror:
-            del self._mirrors[mirror.key]
-        async with self._subscribing:
-            if mirror.key not in self._mirrors:
-                await self._pubsub.unsubscribe(mirror.key)
+        self._drop(mirror)
 
-    # Connections.
+    # Both sides.
 
-    async def _subscribe(self, key: str) -> None:
-        async with self._subscribing:
-            if self._pubsub is None:
-                pubsub = self._subscriptions.pubsub()
-                await pubsub.subscribe(self._settings.key(""))
-                self._pubsub = pubsub
-                self._keep(self._listen())
-            name, pubsub = key.encode(), self._pubsub
-            if name not in pubsub.channels or name in pubsub.pending_unsubscribe_channels:
-                await pubsub.subscribe(key)
-
-    async def _listen(self) -> None:
-        """Follow the channels. After a reconnection each is reported as subscribed, which is taken for a change."""
-        while True:
-            try:
-                async for message in self._pubsub.listen():
-                    mirror = self._mirrors.get(message["channel"].decode())
-                    if mirror is not None:
-                        self._keep(self._react(mirror, message["data"]))
-            except Exception as error:
-                log.warning("the subscription of resumable responses broke off: %s", type(error).__name__)
-                await asyncio.sleep(_RETRY_S)
-                with contextlib.suppress(Exception):
-                    await self._pubsub.connect()
+    def _receive(self, key: str, message: object) -> None:
+        mirror = self._mirrors.get(key)
+        if mirror is not None:
+            self._keep(self._react(mirror, message))
 
     async def _react(self, mirror: Mirror, message: object) -> None:
         with contextlib.suppress(TokentapeError), self._settings.errors():
@@ -367,28 +351,6 @@ class RedisWorker:
                 if message == b"readers":  # who may have left already
                     mirror.sink.set_remote_readers(max(mirror.sink.remote_readers, 1))
                 await self._renew(mirror.sink)
-
-    async def _run(self, script: str, key: str, *arguments: Any) -> Any:
-        return (await self._run_all([(script, key, *arguments)]))[0]
-
-    async def _run_all(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run scripts in one round trip; those that the server does not know are loaded first."""
-        from redis.exceptions import NoScriptError
-
-        replies: list[Any] = []
-        for _ in range(2):
-            pipeline = self._client.pipeline(transaction=False)
-            for script, key, *arguments in calls:
-                pipeline.evalsha(_HASHES[script], len(KEYS), *(key + part for part in KEYS), *arguments)
-            replies = list(await pipeline.execute(raise_on_error=False))
-            if not any(isinstance(reply, NoScriptError) for reply in replies):
-                break
-            for text in SCRIPTS.values():
-                await self._client.script_load(text)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
 
     def _keep(self, coroutine: Any) -> None:
         task = self._loop.create_task(coroutine)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokentape.clock import Clock, MachineClock
-from tokentape.errors import ConfigurationError
+from tokentape.errors import ConfigurationError, TokentapeError
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.encoder import FrameEncoder, frame_encoder
 from tokentape.web.frames import response_headers
@@ -114,7 +114,8 @@ class ResumableResponses:
                 raise ConfigurationError("start() can't open a stream with a coroutine: use `await astart(...)`")
             pump.start(_checked_stream(opened))
         except BaseException as error:
-            self._not_opened(id, pump, error)
+            with contextlib.suppress(TokentapeError):
+                self._not_opened(id, pump, error).result()
             raise
         return True
 
@@ -133,17 +134,18 @@ class ResumableResponses:
             opened = stream() if _is_function(stream) else stream
             pump.start(_checked_stream(await opened if inspect.isawaitable(opened) else opened))
         except BaseException as error:
-            self._not_opened(id, pump, error)
+            with contextlib.suppress(TokentapeError):
+                await asyncio.wrap_future(self._not_opened(id, pump, error))
             raise
         return True
 
     def _pump(self, sink: EventSink) -> Pump:
         return Pump(sink, self._encoder_of, self._when_unread, self._clock)
 
-    def _not_opened(self, id: str, pump: Pump, error: BaseException) -> None:  # noqa: A002
+    def _not_opened(self, id: str, pump: Pump, error: BaseException) -> Future[None]:  # noqa: A002
         """End a response whose stream could not be opened, and forget it, so that it can be started again."""
         pump.fail(error if isinstance(error, Exception) else ConnectionAbortedError("the request was cancelled"))
-        self._buffer.forget(id)
+        return self._buffer.forget(id)
 
     def stop(self, id: str) -> bool:  # noqa: A002
         """Stop a response: the provider's connection is closed at once, and readers receive the end of what they have.

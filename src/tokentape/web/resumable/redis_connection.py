@@ -1,0 +1,98 @@
+"""The connections of this process to Redis or Valkey: one for commands, and one for the channels of responses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Container, Sequence
+from hashlib import sha1
+from typing import Any
+
+from tokentape.web.resumable.redis_scripts import KEYS, SCRIPTS
+from tokentape.web.resumable.redis_settings import RedisSettings
+
+log = logging.getLogger("tokentape.web")
+
+_HASHES = {name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
+_RECONNECT_S = 0.2
+
+
+class RedisConnection:
+    """Runs scripts, and follows channels. Errors are those of the package redis."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._client = settings.client()
+        self._subscriber = settings.client(timeout=None)
+        self._pubsub: Any = None
+        self._always = settings.key("")  # without a channel there is nothing to listen to
+        self._lock = asyncio.Lock()
+
+    async def run(self, script: str, key: str, *arguments: Any) -> Any:
+        """Run a script for the response with this key, and return its reply."""
+        return (await self.run_all([(script, key, *arguments)]))[0]
+
+    async def run_all(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run scripts in one round trip; if the server does not know one, load all and run them again."""
+        from redis.exceptions import NoScriptError
+
+        replies: list[Any] = []
+        for _ in range(2):
+            pipeline = self._client.pipeline(transaction=False)
+            for script, key, *arguments in calls:
+                pipeline.evalsha(_HASHES[script], len(KEYS), *(key + part for part in KEYS), *arguments)
+            replies = list(await pipeline.execute(raise_on_error=False))
+            if not any(isinstance(reply, NoScriptError) for reply in replies):
+                break
+            for text in SCRIPTS.values():
+                await self._client.script_load(text)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    async def delete(self, key: str) -> None:
+        """Delete a response."""
+        await self._client.delete(*(key + part for part in KEYS))
+
+    async def subscribe(self, key: str) -> None:
+        """Follow the channel of a response."""
+        async with self._lock:
+            if self._pubsub is None:
+                pubsub = self._subscriber.pubsub()
+                await pubsub.subscribe(self._always)
+                self._pubsub = pubsub
+            name, pubsub = key.encode(), self._pubsub
+            if name not in pubsub.channels or name in pubsub.pending_unsubscribe_channels:
+                await pubsub.subscribe(key)
+
+    async def unsubscribe_others(self, keys: Container[str]) -> None:
+        """Follow no other channels than those of these responses."""
+        async with self._lock:
+            followed = () if self._pubsub is None else map(bytes.decode, list(self._pubsub.channels))
+            others = [key for key in followed if key != self._always and key not in keys]
+            if others:
+                await self._pubsub.unsubscribe(*others)
+
+    async def listen(self, receive: Callable[[str, object], None]) -> None:
+        """Report each message with its key, for ever.
+
+        After a reconnection each channel is reported anew, with a number: messages may have been lost.
+        """
+        while True:
+            try:
+                if self._pubsub is None:
+                    await self.subscribe(self._always)
+                async for message in self._pubsub.listen():
+                    receive(message["channel"].decode(), message["data"])
+            except Exception as error:
+                log.warning("the subscription of resumable responses broke off: %s", type(error).__name__)
+                await asyncio.sleep(_RECONNECT_S)
+                with contextlib.suppress(Exception):
+                    await self._pubsub.connect()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        for client in (self._pubsub, self._subscriber, self._client):
+            if client is not None:
+                await client.aclose()
