@@ -22,6 +22,9 @@ from tokentape import (
     stream_bytes,
     streaming_failed,
 )
+from tokentape.filters import replace as replace_phrases
+from tokentape.filters import stop_at
+from tokentape.web import smooth
 from tokentape_conformance.iterator.source import AsyncSource, SyncSource
 
 Stream = StreamedChatMessageIterator | AsyncStreamedChatMessageIterator
@@ -171,6 +174,36 @@ class TokentapeAdapter:
     def replay_output(self, output: ChatOutput) -> StreamedChatMessageIterator:
         """A stream of an output."""
         return replay(output)
+
+    def replace(self, stream: Stream, phrase: str, by: str) -> Stream:
+        """Filter it."""
+        return stream.filter(replace_phrases(phrase, by=by))
+
+    def stop_at(self, stream: Stream, phrase: str, text: str) -> Stream:
+        """Filter it."""
+        return stream.filter(stop_at(phrase, text=text))
+
+    def unfiltered_output(self, output: ChatOutput) -> ChatOutput | None:
+        """The output without filters."""
+        return output.unfiltered
+
+    def measure(self, stream: Stream, now: Callable[[], float]) -> Stream:
+        """Measure it."""
+        return stream.measure(now)
+
+    def timing(self, stream: Stream) -> Mapping[str, Any]:
+        """Its times."""
+        timing = stream.timing
+        assert timing is not None
+        return {name: getattr(timing, name) for name in timing.__struct_fields__}
+
+    def limit_time(self, stream: Stream, clock: Any, idle: float | None, total: float | None) -> Stream:
+        """Limit its time."""
+        return stream.limit_time(idle=idle, total=total, clock=clock)
+
+    def smooth(self, stream: Stream) -> Any:
+        """Smooth it."""
+        return smooth(stream, max_delay=0.005)
 
     def output_buffer(self, sink: Any, auto_flush: Any) -> OutputBuffer:
         """An output buffer."""

@@ -152,6 +152,27 @@ class Adapter(Protocol):
     def replay_output(self, output: Any) -> Any:
         """A stream under `for` of a finished output."""
 
+    def replace(self, stream: Any, phrase: str, by: str) -> Any:
+        """The stream, which shows `by` instead of each `phrase`, wherever chunks split it."""
+
+    def stop_at(self, stream: Any, phrase: str, text: str) -> Any:
+        """The stream, which ends at `phrase` with the finish reason `content_filter` and shows `text` instead."""
+
+    def unfiltered_output(self, output: Any) -> Any:
+        """The output of a filtered stream as the provider sent it."""
+
+    def measure(self, stream: Any, now: Callable[[], float]) -> Any:
+        """The stream, which notes when chunks come; `now` returns unix time in s."""
+
+    def timing(self, stream: Any) -> Mapping[str, Any]:
+        """`time_to_first_token`, `inter_token_latencies` (a sequence) and `total` of a measured stream, in s."""
+
+    def limit_time(self, stream: Any, clock: Any, idle: float | None, total: float | None) -> Any:
+        """The stream, which fails if nothing comes for `idle` s, or `total` s after the first read, on this clock."""
+
+    def smooth(self, stream: Any) -> Any:
+        """The stream, whose text leaves evenly, a few ms late."""
+
     def output_buffer(self, sink: Any, auto_flush: str | None) -> Any:
         """An output buffer in front of a sink with `write` and `flush`. It has `write`, `start()` (a context manager),
         `flush`, `end_flush`, `end_clean`, `get_clean`, `write_stream` and `awrite_stream`; `auto_flush` is `message`,
