@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import random
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
-from tokentape_conformance.case_registry import import_named
-from tokentape_conformance.pipeline.options import PipelineOptions
+from tokentape_conformance.app_target import AppTarget
+from tokentape_conformance.pipeline.options import CAPABILITIES, PipelineOptions
 from tokentape_conformance.pipeline.text_location import TextLocation, locate_text
 from tokentape_fake_provider.errors import StepError
-from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import WIRES
 from tokentape_harness.conversion.request_reader import RequestContent, read_content
 from tokentape_harness.errors import FlushError, HarnessError, UsageError
-from tokentape_harness.flush.bench import STEPPED, Bench, event_loop, rule_of
+from tokentape_harness.flush.bench import STEPPED, Bench, rule_of
 from tokentape_harness.flush.check import FlushOptions, check_answer, check_bench, unseen
 from tokentape_harness.flush.marker_tokens import generate_markers
 from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.prober import Pace
-from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import FlushReport
-from tokentape_harness.flush.serving import KNOWN_PORT, serving
 from tokentape_harness.flush.targets import (
-    NAMED,
     AppRequest,
     AsgiTarget,
     CallTarget,
@@ -41,15 +34,9 @@ from tokentape_harness.flush.targets import (
     WsgiTarget,
     by_url,
     checked_url,
-    reader_of,
-    reader_target,
-    target_of,
     through,
-    url_target,
 )
 from tokentape_harness.flush.truncation import reported_pattern
-from tokentape_harness.testing.fake_provider import FakeProvider
-from tokentape_harness.testing.sdk_environment import sdk_environment
 
 SHORT: Final = 12
 """The number of tokens of an ordinary response."""
@@ -71,86 +58,38 @@ class WholeResponse(msgspec.Struct, frozen=True):
     """Or why it is unknown."""
 
 
-class Pipeline:
-    """An app or a gateway with the fake provider behind it; `close` ends all that was started for it.
+class Pipeline(AppTarget):
+    """An app or a gateway with the fake provider behind it.
 
-    `app` is the application itself; without it, `name` names it. An app receives a request at once, which shows the
-    wire format of its requests to the provider. Raises `UsageError`, `FlushError` if it does not respond,
-    `PortInUseError`.
+    An app receives a request at once, which shows the wire format of its requests to the provider. Raises `UsageError`,
+    `FlushError` if it does not respond, `PortInUseError`.
     """
 
     def __init__(self, name: str, options: PipelineOptions, app: Any = None) -> None:
-        self.name = name
         self.options = options
-        self.lacks = options.declared()
         self.reported_by = reported_pattern(options.reported_by)
-        self._draw = random.Random(0)  # noqa: S311 - not for secrets
-        self._stack = ExitStack()
         self._wholes: dict[str, WholeResponse] = {}
         self._reports: dict[str, FlushReport | HarnessError] = {}
-        at_url = by_url(name) and not options.reader
-        if options.through and not at_url:
+        if options.through and (options.reader or not by_url(name)):
             raise UsageError(f"--through {name}: give a gateway's URL")
-        if options.until and not at_url:
-            raise UsageError("--until requires the URL of a WebSocket")
-        if app is None and not at_url and not options.reader and not NAMED.fullmatch(name):
-            raise UsageError(f"target {name!r}: give a URL or module:app")
-        port = options.provider_port
-        if port is None:
-            port = KNOWN_PORT if (at_url or options.reader) and not options.command else 0
+        super().__init__(name, options, CAPABILITIES, app)
+        self._benches: dict[str, Bench] = {"": self.app_bench}
         try:
-            server = self._stack.enter_context(FakeProviderServer(port=port))
-            self.provider = FakeProvider(server, server.default)
-            self._loop = self._stack.enter_context(event_loop())
-            self._target = self._create_target(app)
-            self._benches: dict[str, Bench] = {}
-            self._stack.enter_context(serving(options.words, self.bench(""), options.start))
             self._wire = "" if options.through else self.whole("").requests[-1].wire or ""
         except BaseException:
             self.close()
             raise
-        atexit.register(self.close)
-
-    def _create_target(self, app: Any) -> Target:
-        options = self.options
-        if by_url(self.name) and not options.reader:
-            return url_target(self.name, options.request, options.until)
-        os.environ.update(sdk_environment(self.provider.url))
-        if options.reader:
-            target: Target = reader_of(self.name, _imported)
-        else:
-            target = target_of(app or _imported(self.name), options.path, options.request)
-            if options.command:
-                target = reader_target(target, self.name)
-        if isinstance(target, ReaderTarget) and options.request != AppRequest():
-            raise UsageError(f"{target} sends its own request: --request, --header and --data are for a URL or an app")
-        if isinstance(target, AsgiTarget):
-            started = self._stack.enter_context(Lifespan(target.app, self._loop))
-            target = AsgiTarget(started, target.path, target.request)
-        return target
-
-    def close(self) -> None:
-        """Stop the fake provider, and a command."""
-        atexit.unregister(self.close)
-        self._stack.close()
 
     @property
     def wires(self) -> Sequence[str]:
         """The wire formats that cases can use: that of the app's requests, or all for a gateway."""
         return tuple(WIRES) if self.options.through else (self._wire,)
 
-    @property
-    def draw(self) -> random.Random:
-        """The source of marker tokens, so that no two responses have the same."""
-        return self._draw
-
     def bench(self, wire: str) -> Bench:
         """The target with the provider; a gateway is another target for each wire format."""
         key = wire if self.options.through else ""
         if key not in self._benches:
-            target = self._target
-            if key:
-                target = through(self.name, wire, model=self.options.model, headers=self.options.request.headers)
+            target = through(self.name, wire, model=self.options.model, headers=self.options.request.headers)
             self._benches[key] = Bench(target, self.provider, self._loop)
         return self._benches[key]
 
@@ -163,7 +102,7 @@ class Pipeline:
         return self._wholes[wire]
 
     def _first_responses(self, bench: Bench) -> WholeResponse:
-        markers = generate_markers(SHORT, 0, self._draw)
+        markers = generate_markers(SHORT, 0, self.draw)
         before = len(self.provider.requests)
         with bench.answering(rule_of(markers), Instant()), bench.reading(markers) as run:
             output = run.output
@@ -181,7 +120,7 @@ class Pipeline:
 
     def _step(self, bench: Bench) -> ObservedOutput:
         """A response whose first tokens are sent one by one, each when the last one came out, until one is held."""
-        markers = generate_markers(_LONGER, 0, self._draw)
+        markers = generate_markers(_LONGER, 0, self.draw)
         with bench.answering(rule_of(markers), STEPPED), bench.reading(markers) as run:
             output = run.output
             stream = bench.next_stream(run, self.options.start)
@@ -254,15 +193,3 @@ class Pipeline:
 
 def _wait_for_token(output: ObservedOutput, number: int, seconds: float) -> bool:
     return output.wait(lambda output: len(output.seen) > number, seconds)
-
-
-def _imported(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    found: Any = import_named(module, "target")
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"target {name!r}: {module} has no {attribute}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"target {name!r} is of type {type(found).__name__}, not an app or a function")
-    return found

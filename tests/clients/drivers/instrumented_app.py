@@ -1,0 +1,153 @@
+"""An app that streams by an official SDK, traced by one instrumentation, which exports as the environment says.
+
+python instrumented_app.py INSTRUMENTATION PORT
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+INSTRUMENTATION, PORT = sys.argv[1], int(sys.argv[2])
+MODEL = "claude-sonnet-4-5" if INSTRUMENTATION.endswith("-anthropic") else "gpt-4o-mini"
+QUESTION = "How deep is the sea at its deepest place?"
+SCHEMA = {"type": "object", "properties": {"sea": {"type": "string"}}, "required": ["sea"]}
+DESCRIPTION = "How deep a sea is, in m."
+
+
+def instrument() -> None:
+    """Set up OpenTelemetry as its documentation shows, and the instrumentation."""
+    if INSTRUMENTATION == "langfuse":
+        import langfuse.openai  # noqa: F401 - replaces the SDK's methods; the client reads the environment
+
+        return
+    if INSTRUMENTATION == "logfire":
+        import logfire
+
+        logfire.configure(send_to_logfire=False, console=False)
+        logfire.instrument_openai()
+        return
+    from opentelemetry import metrics, trace
+    from opentelemetry._logs import set_logger_provider
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    tracers, loggers = TracerProvider(), LoggerProvider()
+    tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    loggers.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+    trace.set_tracer_provider(tracers)
+    set_logger_provider(loggers)
+    metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
+    match INSTRUMENTATION:
+        case "opentelemetry":
+            from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
+        case "openllmetry":
+            from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+        case "openllmetry-anthropic":
+            from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor as OpenAIInstrumentor
+        case "openinference":
+            from openinference.instrumentation.openai import OpenAIInstrumentor
+    OpenAIInstrumentor().instrument()
+
+
+instrument()
+
+
+def openai_stream(client: Any, messages: list[Any]) -> Iterator[str]:
+    """The texts of an answer; a call of the tool is answered, and the follow-up streamed."""
+    tools = [{"type": "function", "function": {"name": "measure", "description": DESCRIPTION, "parameters": SCHEMA}}]
+    calls: dict[int, dict[str, Any]] = {}
+    options = {"include_usage": True}
+    with client.chat.completions.create(
+        model=MODEL, messages=messages, tools=tools, stream=True, stream_options=options
+    ) as stream:
+        for chunk in stream:
+            for choice in chunk.choices:
+                for part in choice.delta.tool_calls or ():
+                    call = calls.setdefault(part.index, {"id": part.id, "name": part.function.name, "arguments": ""})
+                    call["arguments"] += part.function.arguments or ""
+                if choice.delta.content:
+                    yield choice.delta.content
+    if calls:
+        functions = [
+            {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
+            for call in calls.values()
+        ]
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "3,800"} for call in calls.values()]
+        yield from openai_stream(client, [*messages, {"role": "assistant", "tool_calls": functions}, *results])
+
+
+def anthropic_stream(client: Any, messages: list[Any]) -> Iterator[str]:
+    """The same with the Messages API."""
+    tools = [{"name": "measure", "description": DESCRIPTION, "input_schema": SCHEMA}]
+    calls: list[dict[str, Any]] = []
+    with client.messages.create(
+        model=MODEL, messages=messages, tools=tools, max_tokens=1000, stream=True
+    ) as stream:
+        for event in stream:
+            if event.type == "content_block_start" and event.content_block.type == "tool_use":
+                calls.append({"type": "tool_use", "id": event.content_block.id, "name": "measure", "input": ""})
+            elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
+                calls[-1]["input"] += event.delta.partial_json
+            elif event.type == "content_block_delta" and event.delta.type == "text_delta":
+                yield event.delta.text
+    if calls:
+        uses = [{**call, "input": json.loads(call["input"] or "{}")} for call in calls]
+        results = [{"type": "tool_result", "tool_use_id": call["id"], "content": "3,800"} for call in calls]
+        yield from anthropic_stream(
+            client, [*messages, {"role": "assistant", "content": uses}, {"role": "user", "content": results}]
+        )
+
+
+if INSTRUMENTATION.endswith("-anthropic"):
+    import anthropic
+
+    CLIENT, STREAM = anthropic.Anthropic(max_retries=1), anthropic_stream
+else:
+    import openai
+
+    CLIENT, STREAM = openai.OpenAI(max_retries=1), openai_stream
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers every request with a stream of text, which an error breaks off."""
+
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self) -> None:
+        """Stream an answer."""
+        texts = STREAM(CLIENT, [{"role": "user", "content": QUESTION}])
+        try:
+            first = next(texts, "")
+        except Exception as error:  # noqa: BLE001
+            self.send_error(502, type(error).__name__)
+            return
+        self.send_response(200)
+        self.send_header("content-type", "text/plain; charset=utf-8")
+        self.end_headers()
+        try:
+            self.wfile.write(first.encode())
+            for text in texts:
+                self.wfile.write(text.encode())
+        except Exception as error:  # noqa: BLE001 - the reader left, or the provider's stream broke
+            self.wfile.write(f"\nerror: {type(error).__name__}".encode())
+        finally:
+            texts.close()
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+os.environ.setdefault("OPENAI_API_KEY", "none")
+ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
