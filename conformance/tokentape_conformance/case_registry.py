@@ -28,7 +28,7 @@ class Case(msgspec.Struct, frozen=True):
 
     `id` is `suite/area/name` and never changes; `promise` is one sentence; `source` is where it is specified;
     `needs` are the capabilities that a target must have for it to run; `wires` are the wire formats that it runs
-    on (None: all of the suite's). `function` takes the suite's trial.
+    on (None: all of the suite's); `remedy` is what usually helps. `function` takes the suite's trial.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Case(msgspec.Struct, frozen=True):
     function: Callable[..., Any]
     needs: frozenset[str] = frozenset()
     wires: tuple[str, ...] | None = None
+    remedy: str = ""
 
     @property
     def suite(self) -> str:
@@ -64,6 +65,7 @@ def case(
     source: str,
     needs: Iterable[str] = (),
     wires: Iterable[str] | None = None,
+    remedy: str = "",
 ) -> Callable[[FunctionT], FunctionT]:
     """Register a function, plain or async, as a case. Raises `UsageError` for an invalid or taken id."""
     if not _ID.fullmatch(id):
@@ -73,7 +75,8 @@ def case(
         known = _CASES.get(id)
         if known is not None and known.function.__code__.co_filename != function.__code__.co_filename:
             raise UsageError(f"case {id!r} is defined twice: {_place(known.function)} and {_place(function)}")
-        _CASES[id] = Case(id, promise, source, function, frozenset(needs), None if wires is None else tuple(wires))
+        only = None if wires is None else tuple(wires)
+        _CASES[id] = Case(id, promise, source, function, frozenset(needs), only, remedy)
         return function
 
     return register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 from collections.abc import Callable
@@ -39,6 +40,25 @@ Lacks = Annotated[
         "repeatable.",
     ),
 ]
+
+AppTargets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[URL|MODULE:APP] [-- COMMAND...]",
+        help="What responds; COMMAND serves the URL, or the app that a function or --reader reads.",
+    ),
+]
+Declare = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The same as TOML: a table [lacks] of names and reasons.")
+]
+Limit = Annotated[float, typer.Option(min=0.1, metavar="S", help="How long a response may take to end, in s.")]
+
+
+class Content(enum.StrEnum):
+    """Whether prompts and responses are recorded."""
+
+    ON = "on"
+    OFF = "off"
 
 
 def suite_command(timeout: float = 30.0) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -123,13 +143,7 @@ def provider(
 @suite_command(timeout=60.0)
 def pipeline(
     run: RunOptions,
-    target: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[URL|MODULE:APP] [-- COMMAND...]",
-            help="What responds; COMMAND serves the URL, or the app that a function or --reader reads.",
-        ),
-    ] = None,
+    target: AppTargets = None,
     reader: Reader = None,
     until: Until = "",
     path: AppPath = "/",
@@ -151,49 +165,115 @@ def pipeline(
     ] = "",
     provider_port: ProviderPort = None,
     lacks: Lacks = None,
-    declare: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The same as TOML: a table [lacks] of names and reasons.")
-    ] = None,
+    declare: Declare = None,
     start: Start = 30.0,
     patience: Patience = 2.0,
-    limit: Annotated[
-        float, typer.Option(min=0.1, metavar="S", help="How long a response may take to end, in s.")
-    ] = 15.0,
+    limit: Limit = 15.0,
     reported_by: ReportedBy = "",
 ) -> int:
     """Check an app in front of a provider: order, text, flushing, stream ends, disconnects, errors, headers."""
+    from tokentape_conformance.command import conformance
+
+    name, options = _app_options(
+        target,
+        reader,
+        until=until,
+        rejoin=rejoin,
+        path=path,
+        method=request,
+        header=header,
+        data=data,
+        through="true" if through else None,
+        model=model,
+        provider_port=provider_port,
+        lacks=lacks,
+        declare=declare,
+        start=start,
+        patience=patience,
+        limit=limit,
+        reported_by=reported_by,
+    )
+    if through and not run.wires:
+        # A gateway forwards what is requested of it.
+        run = run._replace(wires=["openai_chat"])
+    if "://" in name or "command" in options or reader is not None:
+        # Two processes can't share a target that calls one fake provider, nor a port that a command listens on.
+        run = run._replace(jobs=1)
+    return conformance("pipeline", name, options, run)
+
+
+@suite_command(timeout=60.0)
+def telemetry(
+    run: RunOptions,
+    target: AppTargets = None,
+    reader: Reader = None,
+    until: Until = "",
+    path: AppPath = "/",
+    request: Method = None,
+    header: Headers = None,
+    data: Data = None,
+    content: Annotated[
+        Content, typer.Option("--content", help="Whether the app is to record prompts and responses.")
+    ] = Content.OFF,
+    provider_port: ProviderPort = None,
+    otlp_port: Annotated[
+        int | None,
+        typer.Option(
+            "--otlp-port",
+            min=1,
+            max=65535,
+            metavar="N",
+            help="The port of the OTLP receiver. [default: 4318 for a URL, else a free one]",
+        ),
+    ] = None,
+    delay: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long telemetry may take to arrive after a response, in s.")
+    ] = 3.0,
+    lacks: Lacks = None,
+    declare: Declare = None,
+    start: Start = 30.0,
+    patience: Patience = 2.0,
+    limit: Limit = 15.0,
+) -> int:
+    """Check an app's telemetry: do its spans and metrics report what the provider sent?"""
+    from tokentape_conformance.command import conformance
+
+    name, options = _app_options(
+        target,
+        reader,
+        until=until,
+        path=path,
+        method=request,
+        header=header,
+        data=data,
+        content=content.value,
+        provider_port=provider_port,
+        otlp_port=otlp_port,
+        delay=delay,
+        lacks=lacks,
+        declare=declare,
+        start=start,
+        patience=patience,
+        limit=limit,
+    )
+    # Cases judge the same few responses: each process would request them again.
+    return conformance("telemetry", name, options, run._replace(jobs=1))
+
+
+def _app_options(target: list[str] | None, reader: str | None, **options: object) -> tuple[str, dict[str, str]]:
+    """The target's name, and the options that were given, as strings. Raises `UsageError`."""
     import shlex
 
-    from tokentape_conformance.command import conformance
     from tokentape_harness.errors import UsageError
 
     words = list(target or ())
     if reader is None and not words:
         raise UsageError("nothing to check: give a URL, module:app, or --reader")
     name = reader if reader is not None else words.pop(0)
-    options = {
-        "reader": "true" if reader is not None else None,
-        "until": until,
-        "rejoin": rejoin,
-        "path": path,
-        "method": request,
-        "header": "\n".join(header or []),
-        "data": data,
-        "through": "true" if through else None,
-        "model": model,
-        "provider_port": None if provider_port is None else str(provider_port),
-        "command": shlex.join(words),
-        "lacks": "\n".join(lacks or []),
-        "declare": declare,
-        "start": str(start),
-        "patience": str(patience),
-        "limit": str(limit),
-        "reported_by": reported_by,
+    options |= {"reader": "true" if reader is not None else None, "command": shlex.join(words)}
+    given = {
+        option: "\n".join(value) if isinstance(value, list) else str(value)
+        for option, value in options.items()
+        if value not in (None, "", [])
     }
-    if through and not run.wires:
-        # A gateway forwards what is requested of it.
-        run = run._replace(wires=["openai_chat"])
-    if "://" in name or words or reader is not None:
-        # Two processes can't share a target that calls one fake provider, nor a port that a command listens on.
-        run = run._replace(jobs=1)
-    return conformance("pipeline", name, {option: value for option, value in options.items() if value}, run)
+    return name, given

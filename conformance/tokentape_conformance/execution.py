@@ -201,4 +201,4 @@ def _result(
     planned: PlannedCase, status: Status, *, seconds: float = 0.0, reason: str = "", findings: tuple[Finding, ...] = ()
 ) -> Result:
     case = planned.case
-    return Result(case.id, planned.wire, case.promise, case.source, status, seconds, reason, findings)
+    return Result(case.id, planned.wire, case.promise, case.source, status, seconds, reason, findings, case.remedy)

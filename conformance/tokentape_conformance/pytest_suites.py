@@ -18,7 +18,7 @@ RUN = pytest.StashKey[Any]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the command line."""
     group = parser.getgroup("tokentape conformance")
-    group.addoption("--suite", default="iterator", help="the suite: iterator, provider or pipeline")
+    group.addoption("--suite", default="iterator", help="the suite: iterator, provider, pipeline or telemetry")
     group.addoption("--target", metavar="TARGET", help="what `tokentape conformance SUITE` takes")
     group.addoption("--wire", action="append", default=[], metavar="W", help="only this wire format; repeatable")
     group.addoption("--case", action="append", default=[], metavar="PATTERN", help="only these cases; repeatable")

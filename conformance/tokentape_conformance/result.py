@@ -38,6 +38,7 @@ class Result(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     reason: str = ""
     findings: tuple[Finding, ...] = ()
+    remedy: str = ""
 
     @property
     def id(self) -> str:

@@ -16,6 +16,7 @@ SUITES: Mapping[str, str] = MappingProxyType(
         "iterator": "tokentape_conformance.iterator.suite:SUITE",
         "provider": "tokentape_conformance.provider.suite:SUITE",
         "pipeline": "tokentape_conformance.pipeline.suite:SUITE",
+        "telemetry": "tokentape_conformance.telemetry.suite:SUITE",
     }
 )
 """Where each suite is. To add one: a module with a `Suite` object, and a row here."""

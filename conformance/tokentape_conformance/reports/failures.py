@@ -24,6 +24,8 @@ def failure_text(result: Result) -> str:
     for number, finding in enumerate(result.findings):
         same = [other for other in result.findings[:number] if _outcome(other) == _outcome(finding)]
         lines += [f"  the same  ({finding.label})"] if same else _finding(finding)
+    if result.remedy:
+        lines.append(f"  remedy    {result.remedy}")
     return "\n".join(printable(line) for line in lines)
 
 

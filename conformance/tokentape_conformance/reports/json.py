@@ -41,6 +41,8 @@ def _result(result: Result) -> dict[str, Any]:
     }
     if result.reason:
         document["reason"] = result.reason
+    if result.findings and result.remedy:
+        document["remedy"] = result.remedy
     if result.findings:
         document["findings"] = [_finding(finding) for finding in result.findings]
     return document

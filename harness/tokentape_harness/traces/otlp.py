@@ -25,20 +25,27 @@ def is_otlp(fields: Mapping[str, Any]) -> bool:
 
 
 def read_otlp(records: Sequence[Record]) -> Iterator[TracedExchange]:
-    """The calls of models among the spans, with the log records that belong to them."""
+    """The calls of models among the spans."""
+    return exchanges_of_spans(read_spans(records))
+
+
+def read_spans(records: Sequence[Record]) -> list[Span]:
+    """The spans, with the log records that belong to them."""
     logs: dict[str, list[Event]] = {}
     for record in records:
         for span_id, event in _logs(record):
             logs.setdefault(span_id, []).append(event)
-    return exchanges_of_spans([_span(fields, record.place, logs) for record in records for fields in _spans(record)])
+    return [_span(fields, scope, record.place, logs) for record in records for scope, fields in _spans(record)]
 
 
-def _spans(record: Record) -> Iterator[Mapping[str, Any]]:
+def _spans(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each span, and the name of its scope."""
     if "context" in record.fields:
-        yield record.fields
+        yield "", record.fields
     for resource in _list(record, record.fields, *_RESOURCES):
         for scope in _list(record, resource, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
-            yield from _list(record, scope, "spans")
+            name = text(mapping(first(scope, "scope", "instrumentationLibrary")).get("name"))
+            yield from ((name, fields) for fields in _list(record, scope, "spans"))
 
 
 def _logs(record: Record) -> Iterator[tuple[str, Event]]:
@@ -54,7 +61,7 @@ def _logs(record: Record) -> Iterator[tuple[str, Event]]:
                 )
 
 
-def _span(fields: Mapping[str, Any], place: str, logs: Mapping[str, list[Event]]) -> Span:
+def _span(fields: Mapping[str, Any], scope: str, place: str, logs: Mapping[str, list[Event]]) -> Span:
     context = mapping(fields.get("context"))
     span_id = text(first(fields, "spanId", "span_id")) or text(context.get("span_id")).removeprefix("0x")
     events = tuple(
@@ -77,6 +84,8 @@ def _span(fields: Mapping[str, Any], place: str, logs: Mapping[str, list[Event]]
         events,
         span_error(first(status, "code", "status_code"), first(status, "message", "description"), events),
         dropped,
+        span_id,
+        scope,
     )
 
 

@@ -17,7 +17,10 @@ class Event(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A span, whatever file it is from; `dropped` counts the attributes and events that the SDK left out."""
+    """A span, whatever file it is from; `dropped` counts the attributes and events that the SDK left out.
+
+    `scope` is the instrumentation that created it.
+    """
 
     place: str
     name: str
@@ -27,3 +30,5 @@ class Span(NamedTuple):
     events: tuple[Event, ...] = ()
     error: str = ""
     dropped: int = 0
+    id: str = ""
+    scope: str = ""

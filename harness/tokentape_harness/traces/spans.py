@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tokentape_fake_provider.script.model import Choice, Usage
 from tokentape_harness.traces.answers import error_text, finish_reason, read_usage, status_in
+from tokentape_harness.traces.dialects import first_chunk, value_of
 from tokentape_harness.traces.exchange import TracedExchange
 from tokentape_harness.traces.langfuse import observation_exchange
 from tokentape_harness.traces.span import Event, Span
@@ -17,36 +18,22 @@ from tokentape_harness.traces.values import first, mapping, ms_between, number, 
 _OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "completion", "inference"))
 _STREAMED_ANSWER: Final = "streaming response from "
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
-_USAGE: Final[Mapping[str, tuple[str, ...]]] = {
-    "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
-    "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
-    "total_tokens": ("llm.usage.total_tokens", "gen_ai.usage.total_tokens", "llm.token_count.total"),
-    "cached_tokens": (
-        "gen_ai.usage.cache_read.input_tokens",
-        "gen_ai.usage.cache_read_input_tokens",
-        "llm.token_count.prompt_details.cache_read",
-    ),
-    "cache_write": (
-        "gen_ai.usage.cache_creation.input_tokens",
-        "gen_ai.usage.cache_write.input_tokens",
-        "gen_ai.usage.cache_creation_input_tokens",
-        "llm.token_count.prompt_details.cache_write",
-    ),
-    "reasoning_tokens": (
-        "gen_ai.usage.reasoning.output_tokens",
-        "gen_ai.usage.reasoning_tokens",
-        "llm.token_count.completion_details.reasoning",
-    ),
-}
+_USAGE: Final = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "cache_write", "reasoning_tokens")
 
 
 def exchanges_of_spans(spans: Sequence[Span]) -> Iterator[TracedExchange]:
-    """The exchanges in spans.
+    """The exchanges in spans."""
+    for span in joined(spans):
+        if (exchange := exchange_of_span(span)) is not None:
+            yield exchange
+
+
+def joined(spans: Sequence[Span]) -> Iterator[Span]:
+    """The spans, each with all of its answer.
 
     For a streamed answer Logfire has a second span, at the end of the stream, which holds the answer: it is added to
     the span of the request, which ends when the head of the response is there.
     """
-    spans = [*spans]
     answers = [span for span in spans if span.name.startswith(_STREAMED_ANSWER)]
     for span in spans:
         if span.name.startswith(_STREAMED_ANSWER):
@@ -56,12 +43,9 @@ def exchanges_of_spans(spans: Sequence[Span]) -> Iterator[TracedExchange]:
             answers.remove(rest)
             attributes = {**span.attributes, **rest.attributes, "gen_ai.request.stream": True}
             span = span._replace(attributes=attributes, end=rest.end)
-        if (exchange := exchange_of_span(span)) is not None:
-            yield exchange
+        yield span
     for answer in answers:  # the span of its request is not in the export
-        whole = answer._replace(attributes={**answer.attributes, "gen_ai.request.stream": True}, start=None)
-        if (exchange := exchange_of_span(whole)) is not None:
-            yield exchange
+        yield answer._replace(attributes={**answer.attributes, "gen_ai.request.stream": True}, start=None)
 
 
 def _belongs(answer: Span, span: Span) -> bool:
@@ -79,10 +63,10 @@ def exchange_of_span(span: Span) -> TracedExchange | None:
     """The exchange in a span; `None` for a span that is no call of a model."""
     details = next((event for event in span.events if event.name == _DETAILS), None)
     attributes = span.attributes if details is None else {**span.attributes, **details.attributes}
-    if attributes.get("langfuse.observation.type") == "generation":
-        return observation_exchange(span.place, _observation(span))
     if not _is_model_call(attributes, span.events):
         return None
+    if _is_generation(attributes):
+        return observation_exchange(span.place, _observation(span))
     missing: list[str] = []
     request, exact = read_request(attributes, span.events, missing)
     choices = read_answer(attributes, span.events, missing)
@@ -96,7 +80,8 @@ def exchange_of_span(span: Span) -> TracedExchange | None:
         )
     if span.dropped:
         missing.append(f"the SDK dropped {span.dropped} of its attributes and events")
-    first_ms = _first_ms(span, attributes)
+    reported = first_chunk(span._replace(attributes=attributes))
+    first_ms = None if reported is None or reported.value < 0 else round(reported.value * 1000, 3)
     total_ms = ms_between(span.start, span.end)
     return TracedExchange(
         place=span.place,
@@ -104,18 +89,10 @@ def exchange_of_span(span: Span) -> TracedExchange | None:
         exact=exact,
         choices=choices,
         usage=_usage(attributes),
-        provider=text(first(attributes, "gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")),
+        provider=text(value_of(attributes, "provider")),
         wire=_wire(span, attributes, request),
         host=_host(attributes),
-        model=text(
-            first(
-                attributes,
-                "gen_ai.request.model",
-                "llm.request.model_name",
-                "llm.model_name",
-                "gen_ai.response.model",
-            )
-        )
+        model=text(value_of(attributes, "request_model") or value_of(attributes, "response_model"))
         or text(request.get("model")),
         streamed=_streamed(attributes, request, first_ms, exact),
         started=span.start,
@@ -127,7 +104,18 @@ def exchange_of_span(span: Span) -> TracedExchange | None:
     )
 
 
+def is_model_call(span: Span) -> bool:
+    """Whether a span is a call of a model, and not of a tool or an agent, nor of another kind."""
+    return _is_model_call(span.attributes, span.events)
+
+
+def _is_generation(attributes: Mapping[str, Any]) -> bool:
+    return bool(attributes.get("langfuse.observation.type") == "generation")
+
+
 def _is_model_call(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> bool:
+    if _is_generation(attributes):
+        return True
     operation = attributes.get("gen_ai.operation.name")
     if operation is not None:
         return operation in _OPERATIONS
@@ -143,7 +131,7 @@ def _is_model_call(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> 
 
 
 def _usage(attributes: Mapping[str, Any]) -> Usage | None:
-    counts = {name: first(attributes, *places) for name, places in _USAGE.items()}
+    counts = {name: value_of(attributes, name) for name in _USAGE}
     found = read_usage({name: value for name, value in counts.items() if value is not None})
     if found is None:
         found = read_usage(mapping(mapping(attributes.get("response_data")).get("usage")))
@@ -190,17 +178,6 @@ def _streamed(
         return False  # a streamed answer has a span of its own
     # A body without the field, of a provider that has it.
     return False if exact and "contents" not in request else None
-
-
-def _first_ms(span: Span, attributes: Mapping[str, Any]) -> float | None:
-    seconds = number(first(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"))
-    if seconds is not None:
-        return round(seconds * 1000, 3)
-    if (first_chunk := number(attributes.get("ai.response.msToFirstChunk"))) is not None:
-        return first_chunk
-    names = ("First Token Stream Event", "llm.content.completion.chunk", "gen_ai.first_token")
-    event = next((event for event in span.events if event.name in names), None)
-    return None if event is None else ms_between(span.start, event.at)
 
 
 def _status(attributes: Mapping[str, Any], error: str) -> int | None:

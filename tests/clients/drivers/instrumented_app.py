@@ -92,9 +92,7 @@ def anthropic_stream(client: Any, messages: list[Any]) -> Iterator[str]:
     """The same with the Messages API."""
     tools = [{"name": "measure", "description": DESCRIPTION, "input_schema": SCHEMA}]
     calls: list[dict[str, Any]] = []
-    with client.messages.create(
-        model=MODEL, messages=messages, tools=tools, max_tokens=1000, stream=True
-    ) as stream:
+    with client.messages.create(model=MODEL, messages=messages, tools=tools, max_tokens=1000, stream=True) as stream:
         for event in stream:
             if event.type == "content_block_start" and event.content_block.type == "tool_use":
                 calls.append({"type": "tool_use", "id": event.content_block.id, "name": "measure", "input": ""})

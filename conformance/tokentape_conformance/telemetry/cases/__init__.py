@@ -1,0 +1,1 @@
+"""The cases of the telemetry suite, by area."""

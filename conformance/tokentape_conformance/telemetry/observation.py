@@ -1,0 +1,60 @@
+"""Observation: what the provider sent in a scenario, when, and what telemetry arrived for it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tokentape import ChatOutput, TokentapeError, stream_bytes
+from tokentape_conformance.telemetry.received import Received
+from tokentape_fake_provider.playback.journal import Entry
+from tokentape_harness.flush.marker_tokens import MarkerTokens
+
+
+class Timeline:
+    """When things happened, in unix time in s.
+
+    `began` is before the reader's request to the app, `steps` are just before each token was sent, and each was sent
+    when the one before had come out or the patience was over; `finished` is after the response, `settled` after its
+    telemetry.
+    """
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.steps: list[float] = []
+        self.finished = began
+        self.settled = began
+
+
+class Sent(NamedTuple):
+    """One response of the provider, and what a client decodes from the bytes that were sent; None for an error."""
+
+    entry: Entry
+    output: ChatOutput | None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The app's request."""
+        return self.entry.body if isinstance(self.entry.body, dict) else {}
+
+
+class Observation(NamedTuple):
+    """The responses, in order; the marker tokens that their text has; when; and the telemetry."""
+
+    requests: tuple[Sent, ...]
+    markers: tuple[MarkerTokens, ...]
+    timeline: Timeline
+    received: Received
+
+
+def sent(entry: Entry) -> Sent:
+    """What was sent of a response, by the library's own decoder."""
+    if entry.status is None or entry.status >= 400 or entry.wire is None:
+        return Sent(entry, None)
+    payload = entry.payload if isinstance(entry.payload, bytes) else b"".join(entry.payload or ())
+    stream = stream_bytes(payload[: entry.bytes_sent], entry.wire)
+    try:
+        for _ in stream:
+            pass
+    except TokentapeError:
+        pass  # it was cut off
+    return Sent(entry, stream.get_chat_output())

@@ -1,0 +1,208 @@
+"""Scenarios: what the provider sends, and how its reader behaves. Each is run once; cases judge what was observed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tokentape_conformance.telemetry.observation import Timeline
+from tokentape_fake_provider.errors import StepError
+from tokentape_fake_provider.faults.fault import Fin, HttpError
+from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+from tokentape_fake_provider.script.model import Choice, Error, FinishReason, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.timing import Instant
+from tokentape_harness.conversion.request_reader import read_content
+from tokentape_harness.errors import UsageError
+from tokentape_harness.flush.bench import LEAVING_FRAMES, STEPPED, Run, rule_of, send_until_cut
+from tokentape_harness.flush.check import check_answer
+from tokentape_harness.flush.marker_tokens import MarkerTokens, generate_markers
+
+if TYPE_CHECKING:
+    from tokentape_conformance.telemetry.telemetry_target import TelemetryTarget
+
+Scenario = Callable[["TelemetryTarget", Timeline], tuple[MarkerTokens, ...]]
+
+MODEL: Final = "tokentape-answer-1"
+"""The model that the provider reports, which is not the requested one."""
+USAGE: Final = Usage(input=137, output=59, cached=31, reasoning=17)
+ARGUMENTS: Final = "Sulawesi Sea 4711"
+"""A string in the arguments of a tool call."""
+# How long the provider waits (s) before its first token, and between tokens: the app's own delays are shorter.
+_BEFORE: Final = 0.4
+_BETWEEN: Final = 0.2
+_TOKENS: Final = 4
+_LEAVE_AFTER: Final = 3
+
+
+def _markers(target: TelemetryTarget, count: int = _TOKENS) -> MarkerTokens:
+    return generate_markers(count, 0, target.draw)
+
+
+def _script(markers: MarkerTokens, usage: Usage = USAGE, finish_reason: FinishReason | None = None) -> Script:
+    text = Text("".join(markers.tokens), pieces=markers.tokens)
+    return Script((Choice((text,), finish_reason),), usage=usage, model=MODEL)
+
+
+def _read(
+    target: TelemetryTarget, timeline: Timeline, scripts: Sequence[Script], faults: Sequence[Rule] = ()
+) -> tuple[MarkerTokens, ...]:
+    """Read a response that is sent at once."""
+    session, markers = target.provider.session, _markers(target)
+    for rule in faults:
+        session.add_rule(rule)
+    try:
+        with (
+            target.app_bench.answering(Rule(tuple(scripts)), Instant()),
+            target.app_bench.reading(markers) as run,
+        ):
+            target.app_bench.wait_for_end(run.output, target.options.limit)
+    finally:
+        for rule in faults:
+            session.remove_rule(rule)
+    timeline.finished = time.time()
+    return (markers,)
+
+
+@contextmanager
+def _held(target: TelemetryTarget, script: Script, markers: MarkerTokens) -> Iterator[tuple[Run, SteppedStream]]:
+    """A reader, and the provider's stream for it, whose tokens wait to be sent. Raises `FlushError`, `UsageError`."""
+    bench = target.app_bench
+    with ExitStack() as stack:
+        with bench.answering(Rule((script,)), STEPPED):
+            run = stack.enter_context(bench.reading(markers))
+            stream = bench.next_stream(run, target.options.start)
+        if stream is None:
+            check_answer(bench, run.output, 0, target.options.start)
+        assert stream is not None
+        if len(stream.frames) == 1:
+            raise UsageError(f"{bench.target} requests a whole response: this suite checks the telemetry of streams")
+        yield run, stream
+
+
+def whole(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """A whole response, whose tokens are sent one by one."""
+    markers = _markers(target)
+    with _held(target, _script(markers), markers) as (run, stream):
+        output = run.output
+        output.wait(lambda output: output.end is not None, _BEFORE)
+        for number in range(markers.count):
+            timeline.steps.append(time.time())
+            stream.step_until(markers.marker(number))
+            output.wait(lambda output, seen=number: len(output.seen) > seen, target.options.patience)  # type: ignore[misc]
+            output.wait(lambda output: output.end is not None, _BETWEEN)
+        stream.release()
+        target.app_bench.wait_for_end(output, target.options.limit)
+        target.app_bench.learn_end(output)
+    timeline.finished = time.time()
+    return (markers,)
+
+
+def length(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """A response that ends at the limit of its length."""
+    markers = _markers(target)
+    return (*_read(target, timeline, [_script(markers, finish_reason="length")]), markers)
+
+
+def unreported(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """A response without usage."""
+    markers = _markers(target)
+    return (*_read(target, timeline, [_script(markers, Usage(report=False))]), markers)
+
+
+def tools(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """A tool call, and after its result a text."""
+    markers = _markers(target)
+    call = ToolCall.of(_tool_name(target), {"sea": ARGUMENTS}, id="call_tokentape_1")
+    return (*_read(target, timeline, [Script.of(call, usage=USAGE, model=MODEL), _script(markers)]), markers)
+
+
+def refused(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """Status 400."""
+    return _read(target, timeline, [Script(error=Error(400, "The request is not valid."))])
+
+
+def in_stream(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """An error inside the stream, after some text."""
+    markers = _markers(target)
+    error = Error(500, "The server had an error.", in_stream=True)
+    return _read(target, timeline, [msgspec.structs.replace(_script(markers), error=error)])
+
+
+def retried(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """Status 429 for the first request, and a response for the next."""
+    markers, fault = _markers(target), HttpError(status=429, retry_after=0.01)
+    return _read(target, timeline, [_script(markers)], [Rule(faults=(fault,), times=1)])
+
+
+def cut_off(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """A stream whose connection closes half-way."""
+    markers, fault = _markers(target, 8), Fin(frame=5)
+    rule = msgspec.structs.replace(rule_of(markers), faults=(fault,))
+    bench = target.app_bench
+    with bench.answering(rule, STEPPED), bench.reading(markers) as run:
+        send_until_cut(bench, run, min(_BETWEEN, target.options.patience), target.options.start)
+        bench.wait_for_end(run.output, target.options.limit)
+    timeline.finished = time.time()
+    return (markers,)
+
+
+def _leave(target: TelemetryTarget, timeline: Timeline, tokens: int) -> tuple[MarkerTokens, ...]:
+    markers = _markers(target, 40)
+    with _held(target, _script(markers), markers) as (run, stream):
+        output = run.output
+        output.wait(lambda output: output.end is not None, _BETWEEN)
+        for number in range(tokens):
+            timeline.steps.append(time.time())
+            stream.step_until(markers.marker(number))
+            output.wait(lambda output, seen=number: len(output.seen) > seen, target.options.patience)  # type: ignore[misc]
+        run.reader.leave()
+        with suppress(StepError):
+            patience = target.options.patience
+            target.app_bench.frames_until_left(stream, LEAVING_FRAMES, min(0.25, patience), patience)
+    timeline.finished = time.time()
+    return (markers,)
+
+
+def left(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """A reader that leaves half-way."""
+    return _leave(target, timeline, _LEAVE_AFTER)
+
+
+def left_early(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """A reader that leaves before the first token."""
+    return _leave(target, timeline, 0)
+
+
+def two(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
+    """Two responses at the same time, a token of each by turns."""
+    both = (_markers(target), _markers(target))
+    scripts = (_script(both[0]), _script(both[1], Usage(input=1137, output=1059, cached=1031, reasoning=1017)))
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(_held(target, script, markers)) for script, markers in zip(scripts, both, strict=True)
+        ]
+        for number in range(_TOKENS):
+            for markers, (run, stream) in zip(both, opened, strict=True):
+                stream.step_until(markers.marker(number))
+                run.output.wait(lambda output, seen=number: len(output.seen) > seen, _BETWEEN)  # type: ignore[misc]
+        for run, stream in opened:
+            stream.release()
+            target.app_bench.wait_for_end(run.output, target.options.limit)
+    timeline.finished = time.time()
+    return both
+
+
+def _tool_name(target: TelemetryTarget) -> str:
+    tools = read_content(target.observe("whole").requests[0].body).tools
+    return tools[0].name if tools else "measure"
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    scenario.__name__: scenario
+    for scenario in (whole, length, unreported, tools, refused, in_stream, retried, cut_off, left, left_early, two)
+}

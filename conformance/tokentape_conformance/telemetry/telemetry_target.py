@@ -1,0 +1,114 @@
+"""Telemetry target: an app between the fake provider and a reader, and the receiver that it exports to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tokentape_conformance.app_target import AppTarget
+from tokentape_conformance.telemetry.observation import Observation, Timeline, sent
+from tokentape_conformance.telemetry.options import CAPABILITIES, TelemetryOptions, environment
+from tokentape_conformance.telemetry.received import Received, collected
+from tokentape_conformance.telemetry.scenarios import SCENARIOS
+from tokentape_conformance.telemetry.sink import OTLP_PORT, Export, Sink
+from tokentape_harness.conversion.request_reader import read_content
+from tokentape_harness.errors import FlushError, HarnessError, UsageError
+from tokentape_harness.flush.targets import by_url
+
+
+class TelemetryTarget(AppTarget):
+    """An app that exports telemetry.
+
+    It receives a request at once, which shows the wire format of its requests to the provider. Raises `UsageError` if
+    nothing is exported, `FlushError` if the app does not respond, `PortInUseError`.
+    """
+
+    def __init__(self, name: str, options: TelemetryOptions, app: Any = None) -> None:
+        self.options = options
+        self._observations: dict[str, Observation | HarnessError] = {}
+        port = options.otlp_port
+        if port is None:
+            port = OTLP_PORT if (by_url(name) or options.reader) and not options.command else 0
+        self.sink = Sink(port)
+        try:
+            super().__init__(name, options, CAPABILITIES, app, environment(self.sink.url, options.content))
+        except BaseException:
+            self.sink.close()
+            raise
+        self._stack.callback(self.sink.close)
+        try:
+            self.wire = self.observe("whole").requests[0].entry.wire or ""
+            self._check_exports()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_exports(self) -> None:
+        if not self.sink.exports():
+            why = self.sink.refused or "nothing was exported"
+            raise UsageError(
+                f"{self.name}: {why} within {self.options.delay:g} s of the response: the app must export by OTLP over "
+                f"HTTP to OTEL_EXPORTER_OTLP_ENDPOINT, {self.sink.url}"
+            )
+
+    def lack(self, need: str) -> str | None:
+        """Why it lacks this capability, as declared or observed; None if it has it."""
+        if need in self.lacks:
+            return f"{need}: {self.lacks[need]}"
+        whole, content = self.observe("whole"), self.options.content
+        match need:
+            case "metrics" if not whole.received.points:
+                return "metrics: the app exports no metrics of model calls"
+            case "tools" if not read_content(whole.requests[0].body).tools:
+                return "tools: the app offers the model no tools"
+            case "content_on" | "content_off" if need != f"content_{content}":
+                return f"{need}: the app runs with --content {content}"
+        return None
+
+    def observe(self, scenario: str) -> Observation:
+        """What was sent and what telemetry arrived in a scenario, run once. Raises `HarnessError`."""
+        if scenario not in self._observations:
+            try:
+                self._observations[scenario] = self._observe(scenario)
+            except HarnessError as error:
+                self._observations[scenario] = error
+        observation = self._observations[scenario]
+        if isinstance(observation, HarnessError):
+            raise observation
+        return observation
+
+    def _observe(self, scenario: str) -> Observation:
+        before = self.sink.exports()
+        journal = self.provider.journal
+        requests = journal.forgotten + len(journal.entries)
+        timeline = Timeline(time.time())
+        markers = SCENARIOS[scenario](self, timeline)
+        entries = journal.since(requests)[0]
+        if not entries:
+            raise FlushError(f"{self.app_bench.target} sent the provider no request")
+        self._settle(len(before), timeline.began)
+        timeline.settled = time.time()
+        received = Received(self.sink.exports(len(before)), before, timeline.began)
+        return Observation(tuple(map(sent, entries)), markers, timeline, received)
+
+    def _settle(self, since: int, began: float) -> None:
+        """Wait for the first span of a model call, then until nothing more arrives, then for metrics."""
+        until = time.monotonic() + self.options.delay
+        self.sink.wait(lambda new: bool(Received(new, (), began).model_spans), self.options.delay, since)
+        quiet = self.options.quiet
+        count = -1
+        while count < (count := _beside_metrics(self.sink.exports(since))) and time.monotonic() < until:
+            self.sink.wait(lambda new, known=count: _beside_metrics(new) > known, quiet, since)  # type: ignore[misc]
+        if any(export.signal == "metrics" for export in self.sink.exports()):
+            complete = time.time() - quiet / 2
+            self.sink.wait(lambda new: _collected(new) >= complete, max(0.0, until - time.monotonic()), since)
+
+
+def _beside_metrics(exports: Sequence[Export]) -> int:
+    return sum(export.signal != "metrics" for export in exports)
+
+
+def _collected(exports: Sequence[Export]) -> float:
+    """When the latest metrics were collected, in unix time in s."""
+    return max(map(collected, exports), default=0.0)
