@@ -128,7 +128,7 @@ class AppTarget:
         except BaseException:
             self._stack.close()
             raise
-        atexit.register(self.close)
+        atexit.register(self._stack.close)
 
     def _create_target(self, app: Any, options: AppOptions) -> Target:
         if by_url(self.name) and not options.reader:
@@ -149,7 +149,7 @@ class AppTarget:
 
     def close(self) -> None:
         """Stop the fake provider, and a command."""
-        atexit.unregister(self.close)
+        atexit.unregister(self._stack.close)
         self._stack.close()
 
 

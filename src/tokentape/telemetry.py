@@ -87,6 +87,10 @@ class Telemetry:
         """Begin the span of a stream, as a child of the current one."""
         return _StreamSpan(self, stream.context)
 
+    def fail(self, context: StreamContext, error: BaseException) -> None:
+        """The span of a request that no stream came of: it was refused, the connection failed, or it was cancelled."""
+        _StreamSpan(self, context).end(error if isinstance(error, Exception) else None)
+
 
 class _StreamSpan:
     """The span of one stream, and the times of its chunks."""
@@ -131,19 +135,24 @@ class _StreamSpan:
 
     def ended(self, stream: StreamState[Any]) -> None:
         """Record how the stream ended."""
-        telemetry, now = self._telemetry, self._telemetry.now()
-        output, span = stream.get_chat_output(), self._span
+        self.end(stream.error, stream.get_chat_output())
+
+    def end(self, error: BaseException | None, output: ChatOutput | None = None) -> None:
+        """Record the error and the output, and end the span."""
+        telemetry, now, span = self._telemetry, self._telemetry.now(), self._span
         common = dict(self._common)
-        if output.model is not None:
+        if output is not None and output.model is not None:
             common["gen_ai.response.model"] = output.model
-        if stream.error is not None:
-            common["error.type"] = type(stream.error).__name__
-            span.set_status(StatusCode.ERROR, str(stream.error))
-        for direction, count in (("input", output.usage.input), ("output", output.usage.output)):
-            if count is not None:
-                telemetry.tokens.record(count, {**common, "gen_ai.token.type": direction})
+        if error is not None:
+            common["error.type"] = type(error).__name__
+            span.set_status(StatusCode.ERROR, str(error))
+        if output is not None:
+            for direction, count in (("input", output.usage.input), ("output", output.usage.output)):
+                if count is not None:
+                    telemetry.tokens.record(count, {**common, "gen_ai.token.type": direction})
+            span.set_attributes(_response(output))
         telemetry.duration.record(now - self._began, common)
-        span.set_attributes({**common, **_response(output)})
+        span.set_attributes(common)
         span.end(int(now * 1e9))
 
 
@@ -154,12 +163,13 @@ def instrument(
     now: Callable[[], float] = time.time,
 ) -> None:
     """Give each stream that is created from now on a span and metrics, instead of those of an earlier call."""
-    observing.create = Telemetry(tracer_provider, meter_provider, now).observe
+    telemetry = Telemetry(tracer_provider, meter_provider, now)
+    observing.create, observing.fail = telemetry.observe, telemetry.fail
 
 
 def uninstrument() -> None:
     """Give streams that are created from now on neither; the spans of open ones still end with them."""
-    observing.create = None
+    observing.create = observing.fail = None
 
 
 def trace(

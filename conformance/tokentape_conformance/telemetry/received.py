@@ -20,7 +20,7 @@ class Point(NamedTuple):
     """What a metric has counted: the number of values, and their sum."""
 
     attributes: Mapping[str, Any]
-    count: float
+    values: float
     sum: float
 
 

@@ -49,18 +49,29 @@ def _script(markers: MarkerTokens, usage: Usage = USAGE, finish_reason: FinishRe
 
 
 def _read(
-    target: TelemetryTarget, timeline: Timeline, scripts: Sequence[Script], faults: Sequence[Rule] = ()
+    target: TelemetryTarget,
+    timeline: Timeline,
+    markers: MarkerTokens,
+    scripts: Sequence[Script],
+    faults: Sequence[Rule] = (),
 ) -> tuple[MarkerTokens, ...]:
-    """Read a response that is sent at once."""
-    session, markers = target.provider.session, _markers(target)
+    """Read a response that is sent at once. Raises `FlushError` if the app has never sent the provider a request."""
+    session, bench, options = target.provider.session, target.app_bench, target.options
     for rule in faults:
         session.add_rule(rule)
     try:
-        with (
-            target.app_bench.answering(Rule(tuple(scripts)), Instant()),
-            target.app_bench.reading(markers) as run,
-        ):
-            target.app_bench.wait_for_end(run.output, target.options.limit)
+        with bench.answering(Rule(tuple(scripts)), Instant()), bench.reading(markers) as run:
+            is_first = not target.provider.requests
+            run.output.wait(
+                lambda output: output.end is not None or len(output.seen) >= markers.count,
+                options.start if is_first else options.limit,
+            )
+            if len(run.output.seen) >= markers.count:
+                run.output.wait(lambda output: output.end is not None, options.patience)
+                bench.learn_end(run.output)
+            if is_first:
+                check_answer(bench, run.output, len(target.provider.requests), options.start)
+            bench.wait_for_end(run.output, options.limit)
     finally:
         for rule in faults:
             session.remove_rule(rule)
@@ -105,38 +116,39 @@ def whole(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ..
 def length(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """A response that ends at the limit of its length."""
     markers = _markers(target)
-    return (*_read(target, timeline, [_script(markers, finish_reason="length")]), markers)
+    return _read(target, timeline, markers, [_script(markers, finish_reason="length")])
 
 
 def unreported(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """A response without usage."""
     markers = _markers(target)
-    return (*_read(target, timeline, [_script(markers, Usage(report=False))]), markers)
+    return _read(target, timeline, markers, [_script(markers, Usage(report=False))])
 
 
 def tools(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """A tool call, and after its result a text."""
     markers = _markers(target)
-    call = ToolCall.of(_tool_name(target), {"sea": ARGUMENTS}, id="call_tokentape_1")
-    return (*_read(target, timeline, [Script.of(call, usage=USAGE, model=MODEL), _script(markers)]), markers)
+    offered = read_content(target.observe("whole").requests[0].body).tools
+    call = ToolCall.of(offered[0].name if offered else "measure", {"sea": ARGUMENTS}, id="call_tokentape_1")
+    return _read(target, timeline, markers, [Script.of(call, usage=USAGE, model=MODEL), _script(markers)])
 
 
 def refused(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """Status 400."""
-    return _read(target, timeline, [Script(error=Error(400, "The request is not valid."))])
+    return _read(target, timeline, _markers(target), [Script(error=Error(400, "The request is not valid."))])
 
 
 def in_stream(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """An error inside the stream, after some text."""
     markers = _markers(target)
     error = Error(500, "The server had an error.", in_stream=True)
-    return _read(target, timeline, [msgspec.structs.replace(_script(markers), error=error)])
+    return _read(target, timeline, markers, [msgspec.structs.replace(_script(markers), error=error)])
 
 
 def retried(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """Status 429 for the first request, and a response for the next."""
     markers, fault = _markers(target), HttpError(status=429, retry_after=0.01)
-    return _read(target, timeline, [_script(markers)], [Rule(faults=(fault,), times=1)])
+    return _read(target, timeline, markers, [_script(markers)], [Rule(faults=(fault,), times=1)])
 
 
 def cut_off(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
@@ -195,11 +207,6 @@ def two(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]
             target.app_bench.wait_for_end(run.output, target.options.limit)
     timeline.finished = time.time()
     return both
-
-
-def _tool_name(target: TelemetryTarget) -> str:
-    tools = read_content(target.observe("whole").requests[0].body).tools
-    return tools[0].name if tools else "measure"
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {

@@ -143,13 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _protobuf_decoders() -> dict[str, Callable[[bytes], dict[str, Any]]]:
     try:
-        from google.protobuf.json_format import MessageToDict
+        from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
         from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     except ImportError:
         raise UsageError("OTLP is decoded by the package opentelemetry-proto: pip install 'tokentape[otlp]'") from None
-    requests = {
+    requests: dict[str, Any] = {
         "traces": ExportTraceServiceRequest,
         "metrics": ExportMetricsServiceRequest,
         "logs": ExportLogsServiceRequest,

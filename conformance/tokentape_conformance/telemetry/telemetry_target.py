@@ -36,13 +36,19 @@ class TelemetryTarget(AppTarget):
         except BaseException:
             self.sink.close()
             raise
-        self._stack.callback(self.sink.close)
         try:
-            self.wire = self.observe("whole").requests[0].entry.wire or ""
+            # The first request may take long, as SDKs import modules then: no times are judged.
+            self.wire = self.observe("unreported").requests[0].entry.wire or ""
             self._check_exports()
+            self.observe("whole")
         except BaseException:
             self.close()
             raise
+
+    def close(self) -> None:
+        """Stop what was started, and receive no more; at the end of the process an app still exports its last."""
+        super().close()
+        self.sink.close()
 
     def _check_exports(self) -> None:
         if not self.sink.exports():

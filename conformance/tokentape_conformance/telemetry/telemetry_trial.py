@@ -17,6 +17,7 @@ from tokentape_harness.traces.spans import exchange_of_span
 from tokentape_harness.traces.values import number
 
 NOT_REPORTED = Prose("not reported")
+NO_SPAN = Prose("no span of a model call")
 RESOLUTION_S = 0.002
 """How far a clock may be off by rounding."""
 
@@ -104,7 +105,7 @@ class TelemetryTrial(Trial):
             self.fail(f"the metric of {field.replace('_', ' ')}", NOT_REPORTED, Prose("values of this response"))
         _, name, convention = found[0]
         points = [point for point, *_ in found]
-        total = Point({}, sum(point.count for point in points), sum(point.sum for point in points))
+        total = Point({}, sum(point.values for point in points), sum(point.sum for point in points))
         return total, name, convention
 
     def leave(self, scenario: str) -> Observation:

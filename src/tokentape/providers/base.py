@@ -6,6 +6,7 @@ import abc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 from weakref import WeakKeyDictionary
@@ -30,6 +31,7 @@ from tokentape.sources.response_stream import (
 )
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
+from tokentape.stream.observer import observing_failure
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.wires import wire_named
 
@@ -185,12 +187,13 @@ class ChatProvider(abc.ABC):
         """
         client = self._client()
         prepared = self._prepare(client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options)
-        with transport_errors(f"requesting {self._endpoint_url}"):
-            sent = client.send(prepared.request, stream=True)
-        response = sync_response(sent)
-        stream_options = self._stream_options(prepared.context)
-        if stream:
-            return _streamed(accepted_stream(response, stream_options), response)
+        with observing_failure(prepared.context) if stream else nullcontext():
+            with transport_errors(f"requesting {self._endpoint_url}"):
+                sent = client.send(prepared.request, stream=True)
+            response = sync_response(sent)
+            stream_options = self._stream_options(prepared.context)
+            if stream:
+                return _streamed(accepted_stream(response, stream_options), response)
         raise_if_refused(response, stream_options)
         try:
             body = b"".join(response.chunks)
@@ -255,12 +258,13 @@ class ChatProvider(abc.ABC):
         """`chat` for async code."""
         client = self._async_client()
         prepared = self._prepare(client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options)
-        with transport_errors(f"requesting {self._endpoint_url}"):
-            sent = await client.send(prepared.request, stream=True)
-        response = async_response(sent)
-        stream_options = self._stream_options(prepared.context)
-        if stream:
-            return _streamed(await accepted_astream(response, stream_options), response)
+        with observing_failure(prepared.context) if stream else nullcontext():
+            with transport_errors(f"requesting {self._endpoint_url}"):
+                sent = await client.send(prepared.request, stream=True)
+            response = async_response(sent)
+            stream_options = self._stream_options(prepared.context)
+            if stream:
+                return _streamed(await accepted_astream(response, stream_options), response)
         await araise_if_refused(response, stream_options)
         try:
             body = b"".join([chunk async for chunk in response.chunks])

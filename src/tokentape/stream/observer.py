@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokentape.message import ChatMessage
 from tokentape.stream.closing import close_iterator
+from tokentape.stream.context import StreamContext
 from tokentape.text_run import TextRun
 
 if TYPE_CHECKING:
@@ -26,12 +28,26 @@ class StreamObserver(Protocol):
 
 
 class _Observing:
-    """`create` gives each new stream its observer; `None` if nobody observes."""
+    """`create` gives each new stream its observer, `fail` is called for a request that no stream came of; `None` if
+    nobody observes.
+    """
 
     create: Callable[[StreamState[Any]], StreamObserver] | None = None
+    fail: Callable[[StreamContext, BaseException], None] | None = None
 
 
 observing = _Observing()
+
+
+@contextmanager
+def observing_failure(context: StreamContext) -> Iterator[None]:
+    """Report an error in this block, in which a stream is requested."""
+    try:
+        yield
+    except BaseException as error:
+        if observing.fail is not None:
+            observing.fail(context, error)
+        raise
 
 
 def watched(source: Iterable[Item], observer: StreamObserver) -> Iterator[Item]:

@@ -42,7 +42,7 @@ def first(trial: TelemetryTrial) -> None:
 def first_metric(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
     point, name, convention = trial.metric(observation, "first_chunk")
-    trial.expect("the number of values", point.count, 1)
+    trial.expect("the number of values", point.values, 1)
     reported = Reported(point.sum, name, convention)
     trial.expect_between("the time to the first chunk", reported, *_first_chunk_bounds(observation))
 
@@ -58,9 +58,9 @@ def per_chunk(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
     point, name, convention = trial.metric(observation, "per_chunk")
     steps, frames = observation.timeline.steps, observation.requests[0].entry.frames_sent
-    if not len(steps) - 1 <= point.count < frames:
+    if not len(steps) - 1 <= point.values < frames:
         expected = Prose(f"{len(steps) - 1} to {frames - 1}: {len(steps)} chunks with text, in {frames} frames")
-        trial.fail("the number of values", Prose(f"{point.count:g} ({name}, {convention})"), expected)
+        trial.fail("the number of values", Prose(f"{point.values:g} ({name}, {convention})"), expected)
     low, high = steps[-1] - steps[1], observation.timeline.settled - steps[0]
     reported = Reported(point.sum, name, convention)
     trial.expect_between("the sum of the times", reported, low, high, "from the first chunk to the last")
@@ -76,7 +76,7 @@ def per_chunk(trial: TelemetryTrial) -> None:
 def duration(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
     point, name, convention = trial.metric(observation, "duration")
-    trial.expect("the number of values", point.count, 1)
+    trial.expect("the number of values", point.values, 1)
     times, arrived = observation.timeline, observation.requests[0].entry.time
     low, high = times.steps[-1] - arrived, times.settled - times.began
     reported = Reported(point.sum, name, convention)
