@@ -53,6 +53,7 @@ conformance: $(READY) ## Ask the library, the fake provider and the web response
 	@$(BIN)/tokentape serve --port $(SIMULATION_PORT) --token unknown --timing synthetic:ttft=20ms,tps=500 & \
 	server=$$!; trap "kill $$server" EXIT; \
 	$(BIN)/tokentape conformance provider http://127.0.0.1:$(SIMULATION_PORT)/v1 --lacks "unknown_model=$(ANY_MODEL)"
+	$(BIN)/tokentape conformance telemetry $(APPS).traced_app:app --path /sse --lacks "content_on=it records none"
 	@printf '%s\n' $(PIPELINES) | xargs -P 2 -I{} sh -c '$(BIN)/tokentape conformance pipeline $(APPS).{} --jobs 1'
 
 lint: $(READY) ## Check format, style and who imports whom

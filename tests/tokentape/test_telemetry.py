@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -19,8 +20,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tokentape import (
     AsyncStreamedChatMessageIterator,
+    BadRequestError,
     ChatMessage,
     ConfigurationError,
+    ConnectionFailedError,
     ServerError,
     StreamContext,
     StreamedChatMessageIterator,
@@ -28,7 +31,9 @@ from tokentape import (
     telemetry,
 )
 from tokentape.providers import OpenAIChat
+from tokentape.stream.observer import observing_failure
 from tokentape.text_run import TextRun
+from tokentape_fake_provider import Error
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 CONTEXT = StreamContext(
@@ -207,6 +212,34 @@ def test_a_client_s_span_begins_with_its_request(recorder: Recorder, fake_provid
     assert (first.attributes or {})["gen_ai.provider.name"] == "openai"
     assert (first.attributes or {})["gen_ai.request.temperature"] == 0.5
     assert "gen_ai.request.temperature" not in (second.attributes or {})
+
+
+def test_a_request_that_is_refused_has_a_span(recorder: Recorder, fake_provider: FakeProvider) -> None:
+    """A stream that never begins has one span with its error, and a duration; a complete response still has none."""
+    telemetry.instrument(tracer_provider=recorder.tracers, meter_provider=recorder.meters)
+    with OpenAIChat("gpt-4o-mini", api_key="key", base_url=fake_provider.base_url()) as client:
+        fake_provider.script(error=Error(400, "The prompt is too long."))
+        with pytest.raises(BadRequestError):
+            client.chat("hi", stream=True)
+        fake_provider.script("whole")
+        client.chat("hi")
+    span = recorder.span
+    assert (span.status.status_code, (span.attributes or {})["error.type"]) == (StatusCode.ERROR, "BadRequestError")
+    assert (span.attributes or {})["gen_ai.request.model"] == "gpt-4o-mini"
+    assert [count for count, _ in recorder.values["gen_ai.client.operation.duration"]] == [1]
+
+
+@pytest.mark.asyncio
+async def test_an_async_request_that_fails_or_is_cancelled_has_a_span(recorder: Recorder) -> None:
+    """A connection that fails is an error; a request that is cancelled before its response is none."""
+    telemetry.instrument(**recorder.providers)
+    async with OpenAIChat("m", api_key="key", base_url="http://127.0.0.1:9") as client:
+        with pytest.raises(ConnectionFailedError):
+            await client.achat("hi", stream=True)
+    with pytest.raises(asyncio.CancelledError), observing_failure(CONTEXT):
+        raise asyncio.CancelledError
+    failed, cancelled = recorder.spans.get_finished_spans()
+    assert (failed.status.status_code, cancelled.status.status_code) == (StatusCode.ERROR, StatusCode.UNSET)
 
 
 def test_nothing_is_observed_unless_asked_for(recorder: Recorder) -> None:

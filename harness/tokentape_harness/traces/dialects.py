@@ -1,7 +1,7 @@
 """Dialects: the names by which each convention reports a fact of a model call, in one table. Pure.
 
 OpenTelemetry's conventions are in development and have renamed attributes; OpenLLMetry, OpenInference, Logfire,
-Langfuse and Vercel's AI SDK have names of their own.
+Langfuse, Vercel's AI SDK and Anthropic's SDK have names of their own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ OPENINFERENCE: Final = "OpenInference"
 LOGFIRE: Final = "Logfire"
 LANGFUSE: Final = "Langfuse"
 VERCEL: Final = "Vercel AI SDK"
+ANTHROPIC: Final = "Anthropic SDK"
 
 _LANGFUSE_USAGE: Final = "langfuse.observation.usage_details"
 
@@ -62,6 +63,7 @@ FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("output.value/choices/0/finish_reason", OPENINFERENCE),
         ("langfuse.observation.metadata.finish_reason", LANGFUSE),
         ("ai.response.finishReason", VERCEL),
+        ("anthropic.message.stop_reason", ANTHROPIC),
     ),
     "input_tokens": (
         ("gen_ai.usage.input_tokens", OPENTELEMETRY),

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 INSTRUMENTATION, PORT = sys.argv[1], int(sys.argv[2])
-MODEL = "claude-sonnet-4-5" if INSTRUMENTATION.endswith("-anthropic") else "gpt-4o-mini"
+MODEL = "claude-sonnet-4-5" if INSTRUMENTATION == "anthropic" else "gpt-4o-mini"
 QUESTION = "How deep is the sea at its deepest place?"
 SCHEMA = {"type": "object", "properties": {"sea": {"type": "string"}}, "required": ["sea"]}
 DESCRIPTION = "How deep a sea is, in m."
@@ -58,8 +58,8 @@ def instrument() -> None:
             from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
         case "openllmetry":
             from opentelemetry.instrumentation.openai import OpenAIInstrumentor
-        case "openllmetry-anthropic":
-            from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor as OpenAIInstrumentor
+        case "anthropic":
+            return  # the SDK traces itself
         case "openinference":
             from openinference.instrumentation.openai import OpenAIInstrumentor
     OpenAIInstrumentor().instrument()
@@ -112,7 +112,7 @@ def anthropic_stream(client: Any, messages: list[Any]) -> Iterator[str]:
         )
 
 
-if INSTRUMENTATION.endswith("-anthropic"):
+if INSTRUMENTATION == "anthropic":
     import anthropic
 
     CLIENT, STREAM = anthropic.Anthropic(max_retries=1), anthropic_stream

@@ -1,0 +1,1 @@
+"""Instrumentations with one fault each: see `ground` for the one without."""

@@ -1,0 +1,62 @@
+"""Every broken instrumentation is caught by the one case that names its fault; the right one passes all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance import leftovers
+from tests.conformance.mutants import MUTANTS, Mutant
+from tests.conformance.telemetry_mutants import faults  # noqa: F401 - registers them
+from tests.conformance.telemetry_mutants.ground import Ground, hurried
+from tokentape_conformance.execution import run_case
+from tokentape_conformance.plan import plan
+from tokentape_conformance.result import Result
+from tokentape_conformance.telemetry.suite import SUITE
+from tokentape_conformance.telemetry.telemetry_target import TelemetryTarget
+
+# What is broken may leave its clients open, which are collected whenever that is.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+TELEMETRY = [mutant for mutant in MUTANTS if mutant.suite == "telemetry"]
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """What a target leaves behind is gone afterwards."""
+    with leftovers.cleared():
+        yield
+
+
+def results(target: TelemetryTarget) -> list[Result]:
+    """The result of every case."""
+    try:
+        return [run_case(SUITE, target, planned) for planned in plan(SUITE, target)]
+    finally:
+        target.close()
+
+
+@pytest.mark.parametrize("mutant", TELEMETRY, ids=lambda mutant: mutant.name)
+def test_it_is_caught(mutant: Mutant) -> None:
+    """The case that names the fault fails, and no other."""
+    failed = {result.case: result.findings for result in results(mutant.make()) if result.status == "failed"}
+    assert failed.keys() == set(mutant.cases), failed
+
+
+@pytest.mark.parametrize("content", ["on", "off"])
+def test_the_ground_has_no_fault(content: str) -> None:
+    """The base of the mutants passes every case that its content allows, so each mutant's one fault is found."""
+    found = results(TelemetryTarget("ground", hurried(content), app=Ground()))  # type: ignore[arg-type]
+    other = {"on": "content_off", "off": "content_on"}[content]
+    skipped = {result.case for result in found if result.status == "skipped"}
+    assert [result for result in found if result.status == "failed"] == []
+    assert skipped == {case.id for case in SUITE.cases() if other in case.needs}
+
+
+def test_every_case_has_a_mutant() -> None:
+    """No case is without an instrumentation that fails it."""
+    assert {case for mutant in TELEMETRY for case in mutant.cases} == {case.id for case in SUITE.cases()}
