@@ -62,7 +62,7 @@ INSTRUMENTATIONS: Final = (
 
 def column(one: Instrumentation, content_modes: Sequence[Literal["on", "off"]] = ("off", "on")) -> dict[str, str]:
     """The cell of each case. Raises `UnavailableError` where the environment can't be had."""
-    reports = {mode: _report(one, mode) for mode in content_modes}
+    reports = {mode: report(one, mode) for mode in content_modes}
     cells: dict[str, str] = {}
     for mode, report in reports.items():
         for result in report["results"]:
@@ -85,7 +85,8 @@ def _cell(result: Mapping[str, Any]) -> str:
             return "missing" if seen in ("not reported", "none", "no span of a model call") else "**wrong**"
 
 
-def _report(one: Instrumentation, content: Literal["on", "off"]) -> dict[str, Any]:
+def report(one: Instrumentation, content: Literal["on", "off"], *arguments: str) -> dict[str, Any]:
+    """The report of a run as JSON, with these options. Raises `UnavailableError`."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
         lacks = [word for lack in one.lacks for word in ("--lacks", lack)]
@@ -95,7 +96,7 @@ def _report(one: Instrumentation, content: Literal["on", "off"]) -> dict[str, An
             port = _free_port()
             target = [f"http://127.0.0.1:{port}/"]
             served = ["--", *command("tracing", "instrumented_app"), one.argument, str(port)]
-        options = ["--content", content, "--json", str(file), "--start", "240", *lacks]
+        options = ["--content", content, "--json", str(file), "--start", "240", *lacks, *arguments]
         run = [sys.executable, "-m", "tokentape_harness.cli", "conformance", "telemetry", *target, *options, *served]
         ran = subprocess.run(run, env={**os.environ, **one.environment}, capture_output=True, text=True, check=False)
         if ran.returncode not in (0, 1):
@@ -133,14 +134,14 @@ def table(columns: Mapping[str, Mapping[str, str]]) -> str:
 
 def main(wanted: Sequence[str]) -> None:
     """Run what is wanted, and write the page."""
-    text = PAGE.read_text()
-    columns = written(text)
     for one in INSTRUMENTATIONS:
         if not wanted or one.name in wanted:
-            columns[one.name] = column(one)
-            print(one.name, one.version, sum(cell == "yes" for cell in columns[one.name].values()), flush=True)
-    before, _, rest = text.partition(_BEGIN)
-    PAGE.write_text(f"{before}{_BEGIN}{table(columns)}{_END}{rest.partition(_END)[2]}")
+            cells = column(one)
+            text = PAGE.read_text()
+            before, _, rest = text.partition(_BEGIN)
+            columns = {**written(text), one.name: cells}
+            PAGE.write_text(f"{before}{_BEGIN}{table(columns)}{_END}{rest.partition(_END)[2]}")
+            print(one.name, one.version, sum(cell == "yes" for cell in cells.values()), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tokentape import ChatOutput, TokentapeError, stream_bytes
+from tokentape import ChatOutput
 from tokentape_conformance.telemetry.received import Received
 from tokentape_fake_provider.playback.journal import Entry
+from tokentape_harness.conversion.response_decoder import decode_chunks
 from tokentape_harness.flush.marker_tokens import MarkerTokens
 
 
@@ -47,14 +48,8 @@ class Observation(NamedTuple):
 
 
 def sent(entry: Entry) -> Sent:
-    """What was sent of a response, by the library's own decoder."""
+    """What was sent of a response; it is not decoded as a stream, which an app in process may trace."""
     if entry.status is None or entry.status >= 400 or entry.wire is None:
         return Sent(entry, None)
     payload = entry.payload if isinstance(entry.payload, bytes) else b"".join(entry.payload or ())
-    stream = stream_bytes(payload[: entry.bytes_sent], entry.wire)
-    try:
-        for _ in stream:
-            pass
-    except TokentapeError:
-        pass  # it was cut off
-    return Sent(entry, stream.get_chat_output())
+    return Sent(entry, decode_chunks([(payload[: entry.bytes_sent], None)], entry.wire).output)

@@ -36,7 +36,7 @@ class TelemetryOptions(AppOptions, frozen=True, forbid_unknown_fields=True):
     content: Literal["on", "off"] = "off"
     otlp_port: int | None = None
     delay: float = 3.0
-    quiet: float = 0.5
+    quiet: float = 1.0
 
 
 def read_options(options: Mapping[str, str]) -> TelemetryOptions:

@@ -106,7 +106,8 @@ class TelemetryTarget(AppTarget):
         count = -1
         while count < (count := _beside_metrics(self.sink.exports(since))) and time.monotonic() < until:
             self.sink.wait(lambda new, known=count: _beside_metrics(new) > known, quiet, since)  # type: ignore[misc]
-        if any(export.signal == "metrics" for export in self.sink.exports()):
+        # Whether the app exports metrics is unknown at its first response; later ones must not get that one's.
+        if not self._observations or any(export.signal == "metrics" for export in self.sink.exports()):
             complete = time.time() - quiet / 2
             self.sink.wait(lambda new: _collected(new) >= complete, max(0.0, until - time.monotonic()), since)
 

@@ -1,6 +1,6 @@
 """An app that streams by an official SDK, traced by one instrumentation, which exports as the environment says.
 
-python instrumented_app.py INSTRUMENTATION PORT
+python instrumented_app.py INSTRUMENTATION[+INSTRUMENTATION] PORT
 """
 
 from __future__ import annotations
@@ -53,16 +53,17 @@ def instrument() -> None:
     trace.set_tracer_provider(tracers)
     set_logger_provider(loggers)
     metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
-    match INSTRUMENTATION:
-        case "opentelemetry":
-            from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
-        case "openllmetry":
-            from opentelemetry.instrumentation.openai import OpenAIInstrumentor
-        case "anthropic":
-            return  # the SDK traces itself
-        case "openinference":
-            from openinference.instrumentation.openai import OpenAIInstrumentor
-    OpenAIInstrumentor().instrument()
+    for name in INSTRUMENTATION.split("+"):
+        match name:
+            case "opentelemetry":
+                from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
+            case "openllmetry":
+                from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+            case "openinference":
+                from openinference.instrumentation.openai import OpenAIInstrumentor
+            case _:
+                return  # Anthropic's SDK traces itself
+        OpenAIInstrumentor().instrument()
 
 
 instrument()

@@ -406,3 +406,7 @@ class TellsKeys(Changed):
     def change(self, call: Call) -> dict[str, Any]:
         """The headers."""
         return {"http.request.header.authorization": f"Bearer {FAKE_KEY}"}
+
+
+overwritten = Overwritten()
+"""One of them for the command line."""
