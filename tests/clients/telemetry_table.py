@@ -64,8 +64,8 @@ def column(one: Instrumentation, content_modes: Sequence[Literal["on", "off"]] =
     """The cell of each case. Raises `UnavailableError` where the environment can't be had."""
     reports = {mode: report(one, mode) for mode in content_modes}
     cells: dict[str, str] = {}
-    for mode, report in reports.items():
-        for result in report["results"]:
+    for mode, found in reports.items():
+        for result in found["results"]:
             cell, before = _cell(result), cells.get(result["case"])
             if before in (None, "-"):
                 cells[result["case"]] = cell

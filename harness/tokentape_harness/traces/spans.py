@@ -42,7 +42,8 @@ def joined(spans: Sequence[Span]) -> Iterator[Span]:
         if rest is not None:
             answers.remove(rest)
             attributes = {**span.attributes, **rest.attributes, "gen_ai.request.stream": True}
-            span = span._replace(attributes=attributes, end=rest.end)
+            events, error = (*span.events, *rest.events), rest.error or span.error
+            span = span._replace(attributes=attributes, end=rest.end, events=events, error=error)
         yield span
     for answer in answers:  # the span of its request is not in the export
         yield answer._replace(attributes={**answer.attributes, "gen_ai.request.stream": True}, start=None)
