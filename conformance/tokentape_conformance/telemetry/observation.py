@@ -33,6 +33,11 @@ class Sent(NamedTuple):
     output: ChatOutput | None
 
     @property
+    def id(self) -> str:
+        """The response's id; empty without one."""
+        return str(self.output.metadata.get("id") or "") if self.output else ""
+
+    @property
     def body(self) -> dict[str, Any]:
         """The app's request."""
         return self.entry.body if isinstance(self.entry.body, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokentape_conformance.telemetry.sink import Export
+from tokentape_harness.traces.dialects import value_of
 from tokentape_harness.traces.otlp import attributes_of, read_spans
 from tokentape_harness.traces.span import Span
 from tokentape_harness.traces.spans import is_model_call, joined
@@ -25,11 +26,18 @@ class Point(NamedTuple):
 
 
 class Received:
-    """The telemetry that arrived for what began at `began` (unix time in s), and how metrics changed."""
+    """The telemetry that arrived for what began at `began` (unix time in s), and how metrics changed.
 
-    def __init__(self, exports: Sequence[Export], before: Sequence[Export], began: float) -> None:
+    A span with one of the `earlier` responses' ids is late, and left out: a stream that was abandoned may have a span
+    only when it is collected.
+    """
+
+    def __init__(
+        self, exports: Sequence[Export], before: Sequence[Export], began: float, earlier: Collection[str] = ()
+    ) -> None:
         self._exports = exports
         self._before = before
+        self._earlier = earlier
         self._began = datetime.fromtimestamp(began - 0.001, UTC)
 
     @cached_property
@@ -41,7 +49,8 @@ class Received:
     @cached_property
     def model_spans(self) -> list[Span]:
         """Those of model calls, as they were exported."""
-        return [span for span in self.spans if is_model_call(span)]
+        calls = [span for span in self.spans if is_model_call(span)]
+        return [span for span in calls if value_of(span.attributes, "response_id") not in self._earlier]
 
     @cached_property
     def calls(self) -> list[Span]:

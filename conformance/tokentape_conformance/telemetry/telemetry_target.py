@@ -95,7 +95,9 @@ class TelemetryTarget(AppTarget):
             raise FlushError(f"{self.app_bench.target} sent the provider no request")
         self._settle(len(before), timeline.began)
         timeline.settled = time.time()
-        received = Received(self.sink.exports(len(before)), before, timeline.began)
+        observed = [observation for observation in self._observations.values() if isinstance(observation, Observation)]
+        earlier = {each.id for observation in observed for each in observation.requests} - {""}
+        received = Received(self.sink.exports(len(before)), before, timeline.began, earlier)
         return Observation(tuple(map(sent, entries)), markers, timeline, received)
 
     def _settle(self, since: int, began: float) -> None:
