@@ -16,7 +16,11 @@ from tokentape_harness.conversion.sample_request import sample_request
 def stream_body(wire: str, events: int) -> bytes:
     """A streamed response with about so many events, as the fake provider sends it."""
     pieces = tuple(f" word{number % 100}" for number in range(events))
-    script = Script.of(Text("".join(pieces), pieces=pieces), usage=Usage(input=10, output=events))
+    return encoded(wire, Script.of(Text("".join(pieces), pieces=pieces), usage=Usage(input=10, output=events)))
+
+
+def encoded(wire: str, script: Script) -> bytes:
+    """A script as the fake provider streams it."""
     request = sample_request(wire, "gpt-4o-mini", "Hi")
     body = msgspec.json.decode(request.body or b"")
     url = urlsplit(request.uri)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.packaging.clean_root import Stage, build
-from tests.packaging.tools import REPOSITORY, copy_repository, run, tool
+from tests.packaging.tools import REPOSITORY, copy_repository, run, tool, tracked
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
@@ -166,16 +166,10 @@ def test_a_daemon_builds_it() -> None:
 def test_no_file_names_a_registry() -> None:
     """Images and packages are named without the host of a registry, so that a mirror can serve them."""
     hosts = re.compile(r"\b(docker|ghcr|quay|pypi|npmjs|pythonhosted|mcr\.microsoft)\.(io|org|com)\b")
-    files = [*tracked_text()]
-    assert [str(path) for path in files if hosts.search(path.read_text(errors="ignore"))] == []
-
-
-def tracked_text() -> list[Path]:
-    """The files of packaging."""
-    names = ("Dockerfile", "compose.yaml", "deploy", "action.yml", ".github", ".pre-commit-hooks.yaml", "npm", "docs")
-    return [
-        path
-        for name in names
-        for path in ([REPOSITORY / name] if (REPOSITORY / name).is_file() else (REPOSITORY / name).rglob("*"))
-        if path.is_file() and path.suffix != ".png" and "node_modules" not in path.parts
-    ]
+    named = []
+    for path in tracked():
+        if path != Path(__file__).relative_to(REPOSITORY) and hosts.search(
+            (REPOSITORY / path).read_text(errors="ignore")
+        ):
+            named.append(str(path))
+    assert named == []
