@@ -88,7 +88,7 @@ def test_services_reach_what_they_name() -> None:
 
 
 def test_its_probes_answer_while_the_store_is_lost() -> None:
-    """Where the store is lost, the liveness probe still succeeds and the readiness probe fails."""
+    """Its liveness probe is the route that answers without the store, its readiness probe the one that does not."""
     (container,) = manifests()[0]["spec"]["template"]["spec"]["containers"]
     probes = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
     assert probes == {"startup": "/health", "liveness": "/health", "readiness": "/ready"}
