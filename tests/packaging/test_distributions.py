@@ -82,15 +82,17 @@ def test_the_source_distribution(dist: Path) -> None:
         names = [member.name.partition("/")[2] for member in archive.getmembers()]
     assert kinds(names, 1) == snapshot(
         {
-            ".": ".gitignore .md .py .toml .txt LICENSE Makefile PKG-INFO",
+            ".": ".dockerignore .gitignore .md .py .toml .txt .yaml .yml Dockerfile LICENSE Makefile PKG-INFO",
             "bench": ".json .py",
             "cassettes": ".md .yaml",
             "conformance": ".html .py .typed",
+            "deploy": ".service .yaml",
             "docs": ".md .png",
             "docs_site": ".css .js .py .toml",
             "examples": ".html .js .json .jsx .py .toml .ts .yaml .yml",
             "fake_provider": ".css .html .js .py .svg .typed",
             "harness": ".py .typed .yaml",
+            "npm": ".gitignore .json .md .ts LICENSE",
             "src": ".py .typed",
             "tests": ".c .cjs .json .mjs .py .ts .txt .yaml",
         }
