@@ -69,7 +69,9 @@ class SSEFraming:
         """Return the offsets of the documents whose events end in `region`, which starts at byte `start`."""
         found: list[int] = []
         lines: list[tuple[int, bytes]] = []
-        for match in _LINE.finditer(region, len(_BOM) if start == 0 and region.startswith(_BOM) else 0):
+        # Without the unfinished line at the end, in which the search would begin again at each byte.
+        end = max(region.rfind(b"\n"), region.rfind(b"\r")) + 1
+        for match in _LINE.finditer(region, len(_BOM) if start == 0 and region.startswith(_BOM) else 0, end):
             if match[1]:
                 lines.append((start + match.start(), match[1]))
             else:
