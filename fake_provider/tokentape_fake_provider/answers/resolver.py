@@ -68,6 +68,7 @@ from tokentape_fake_provider.wires.tasks import Counting
 from tokentape_fake_provider.wires.validation.check import check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
+_SHOWN: Final = 5
 _WORD_SIZE = 6
 """The characters of a word and the space before it."""
 _COSTLY_SCHEMA: Final = re.compile(rb'"(?:pattern|patternProperties|min(?:Items|Length|Properties|Contains))"')
@@ -107,6 +108,16 @@ def plan_answer(session: Session, http: HttpRequest) -> Plan:
 def find_answer(session: Session, http: HttpRequest) -> Answer | None:
     """The answer; `None` if the path belongs to no wire format and no recording has it."""
     return plan_answer(session, http).finish()
+
+
+def _expectations(session: Session, incoming: IncomingRequest) -> str:
+    """What the session expects in place of this request, in words; empty without rules for a number of times."""
+    expected = session.expected(incoming)
+    if not expected:
+        return ""
+    rules = [f"{miss.name} (here {'; '.join(map(str, miss.differences))})" for miss in expected[:_SHOWN]]
+    more = f", and {len(expected) - _SHOWN} more" if len(expected) > _SHOWN else ""
+    return f"This request is not expected. Expected: {', '.join(rules)}{more}."
 
 
 class _Resolution:
@@ -313,6 +324,8 @@ class _Resolution:
         if played and self._incoming is not None:
             run_out = queue_has_run_out(played, self._incoming)
             reason = f"{run_out} {miss}" if miss.recordings else run_out
+        if self._incoming is not None and (expected := _expectations(self._session, self._incoming)):
+            reason = f"{reason} {expected}" if miss.recordings else expected
         message = f"{reason} Queue a script, add a rule, load or record a cassette, or turn strict off."
         status = self._no_recording_status()
         return error_answer(wire, status, message, "no_recording", request=self._request)

@@ -8,6 +8,10 @@ from typing import Any, Literal
 import msgspec
 
 
+def _shown(value: Any) -> str:
+    return "absent" if value is None else msgspec.json.encode(value).decode()
+
+
 class FieldDifference(msgspec.Struct, frozen=True):
     """A field that differs, and both values as JSON: `None` where a request lacks the field.
 
@@ -17,6 +21,9 @@ class FieldDifference(msgspec.Struct, frozen=True):
     path: str
     expected: Any
     actual: Any
+
+    def __str__(self) -> str:
+        return f"{self.path or 'body'} is {_shown(self.actual)}, not {_shown(self.expected)}"
 
 
 class NearMiss(msgspec.Struct, frozen=True):

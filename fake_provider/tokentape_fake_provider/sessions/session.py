@@ -482,6 +482,22 @@ class Session:
         unmet, number = min(missed, key=lambda one: len(one[0]))
         return NearMiss("rule", f"rule {number}", [difference.field for difference in unmet])
 
+    def expected(self, request: IncomingRequest) -> list[NearMiss]:
+        """The rules that are to answer a number of times and have not answered yet, and what this request differs in.
+
+        A scenario's rules for later states are left out: something else comes before them.
+        """
+        with self._lock:
+            rules = [
+                (f"rule {number}", self._unmet(applied, request))
+                for number, applied in enumerate(self._rules)
+                if applied.rule.times is not None
+                and not applied.count
+                and applied.rule.scripts
+                and applied.rule.state in (None, self._states.get(applied.rule.scenario or "", FIRST_STATE))
+            ]
+            return [NearMiss("rule", name, [difference.field for difference in unmet]) for name, unmet in rules]
+
     def _applies(self, applied: AppliedRule, request: IncomingRequest) -> bool:
         return next(self._unmet(applied, request), None) is None
 

@@ -86,15 +86,11 @@ def _duration(ms: float) -> str:
 
 def _miss(miss: NearMiss) -> str:
     shown, more = miss.differences[:_SHOWN_DIFFERENCES], len(miss.differences) - _SHOWN_DIFFERENCES
-    fields = [f"{one.path or 'body'} is {_value(one.actual)}, not {_value(one.expected)}" for one in shown]
+    fields = list(map(str, shown))
     if more > 0:
         fields.append(f"and {more} more")
     name = miss.name if miss.kind == "rule" else f"recording {miss.name}"
     return _joined(name, "; ".join(fields) or miss.note)
-
-
-def _value(value: Any) -> str:
-    return "absent" if value is None else msgspec.json.encode(value).decode()
 
 
 def _safe(text: str, longest: int = _LONGEST) -> str:

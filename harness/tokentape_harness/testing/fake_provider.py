@@ -15,6 +15,7 @@ from tokentape_fake_provider.playback.journal import Entry, Journal
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_fake_provider.rules_file import RulesFile
 from tokentape_fake_provider.script.model import Error, FinishReason, Item, Script, Usage
+from tokentape_fake_provider.sessions.condition import Condition
 from tokentape_fake_provider.sessions.queue_item import queue_items
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
@@ -27,6 +28,7 @@ from tokentape_harness.project_settings import project_settings
 from tokentape_harness.rules_files import load_rules
 from tokentape_harness.testing.client_assertions import ClientBehaviour
 from tokentape_harness.testing.conversation import Step, checked_scripts
+from tokentape_harness.testing.expectations import Expectations, ExpectedRequest
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, locate_cassette, recordings_as
 from tokentape_harness.testing.remote import RemoteSession
 
@@ -45,6 +47,7 @@ class FakeProvider:
         self.session = session
         self._folders = tuple(folders)
         self._reported: set[str] = set()
+        self._expected = Expectations(session)
 
     @property
     def url(self) -> str:
@@ -129,6 +132,23 @@ class FakeProvider:
         )
         self.session.add_rule(rule)
         return rule
+
+    def expect_request(self, *, ordered: bool = False, times: int = 1, **conditions: Any) -> ExpectedRequest:
+        """Expect a request that meets these conditions, which are those of `Condition`, and answer it:
+
+        `expect_request(last_user="weather").respond_with("Sunny.")`
+
+        Expected requests may come in any order, each `times` times; with `ordered` they must come one after the other.
+        The session becomes strict: any other request gets an error that lists what is expected, and the end of the test
+        raises it, as it does for what never came. Raises `UsageError` for wrong conditions.
+        """
+        if times < 1:
+            raise UsageError(f"expect_request: times is {times}: it must be 1 or more")
+        try:
+            condition = Condition(**conditions)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"expect_request: {error}") from None
+        return ExpectedRequest(lambda script: self._expected.add(condition, script, times, ordered=ordered), _script)
 
     def fault(self, fault: Fault | str, **parameters: Any) -> Fault:
         """Inject a fault into all responses from now on, in addition to earlier ones; docs/faults.md lists them.
@@ -311,7 +331,7 @@ class FakeProvider:
     def assert_all_played(self) -> None:
         """Raise an `AssertionError` that names the queued and loaded responses that were never requested.
 
-        If a request did not hold what a `conversation` expects, the error states the difference first.
+        If a request was not what a `conversation` or `expect_request` expects, the error states that first.
         """
         self._raise_problems()
         unplayed = self.session.unplayed
@@ -325,8 +345,9 @@ class FakeProvider:
         self._raise_problems()
 
     def _raise_problems(self) -> None:
-        """Raise an `AssertionError` if a request did not hold what a `conversation` expects, once for each."""
-        new = [problem for problem in self.session.problems if problem not in self._reported]
+        """Raise an `AssertionError` if requests were not what was expected, or never came, once for each."""
+        problems = (*self.session.problems, *self._expected.problems)
+        new = [problem for problem in problems if problem not in self._reported]
         self._reported.update(new)
         if new:
             raise AssertionError("\n".join(new))
