@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.test_docs import REPOSITORY, block_with
-
-pytest_plugins = ["pytester"]
+from tokentape_harness.testing import Project
 
 PAGE = (REPOSITORY / "docs" / "agents.md").read_text()
 # As agent SDKs do: one client for the whole process, and a loop that runs the tools.
@@ -30,18 +29,19 @@ async def ask(question):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False])
-def test_the_recipe_for_shared_clients(shared: bool, pytester: pytest.Pytester) -> None:
+def test_the_recipe_for_shared_clients(shared: bool) -> None:
     """The page's conftest and test pass with a client of the whole process, and need the shared loop."""
     test = block_with(PAGE, "# test_weather.py")
-    pytester.makepyfile(
-        conftest=block_with(PAGE, "# conftest.py"),
-        weather_agent=AGENT,
-        test_weather=test if shared else test.replace('(loop_scope="session")', ""),
+    project = Project.of(
+        {
+            "conftest.py": block_with(PAGE, "# conftest.py"),
+            "weather_agent.py": AGENT,
+            "test_weather.py": test if shared else test.replace('(loop_scope="session")', ""),
+        }
     )
-    options = ("-p", "no:anyio", "-o", "asyncio_default_fixture_loop_scope=function")
-    result = pytester.runpytest_subprocess(*options)
+    run = project.run_pytest("-o", "asyncio_default_fixture_loop_scope=function", without=["anyio"])
     if shared:
-        result.assert_outcomes(passed=2)
+        run.assert_outcomes(passed=2)
     else:
-        result.assert_outcomes(passed=1, failed=1)
-        result.stdout.fnmatch_lines(["*Event loop is closed*"])
+        run.assert_outcomes(passed=1, failed=1)
+        assert "Event loop is closed" in run.output

@@ -55,6 +55,9 @@ DOORS = {
         Response StreamRecord call errors format_cassette load_recordings output_of parse_cassette read_cassette
         recordings_of sdk_environment secrets_of_environment use_cassette write_cassette
     """,
+    "tokentape_harness.testing": """
+        ClientBehaviour ExpectedRequest FakeProvider Project Verdict call sdk_environment
+    """,
     "tokentape_conformance": """
         Adapter AsyncSource Baseline Call Case Deviation Finding Grammar GrammarEvent IteratorTrial Job Kind
         Machine OpenedStream PipelineTrial Problem PromiseBrokenError Prose ProviderTrial Report RequestFormat

@@ -98,6 +98,13 @@ def rewritten(page: str, text: str) -> str:
     )
 
 
+def column(page: str, app: App) -> list[str]:
+    """The cells of an app on the page."""
+    rows = page.partition("<!-- verdicts -->\n")[2].partition("\n<!-- end -->")[0].splitlines()
+    place = rows[0].split(" | ").index(app.label) if app != APPS[-1] else len(APPS)
+    return [row.strip("| ").split(" | ")[place] for row in rows[2:]]
+
+
 def columns() -> Iterator[tuple[App, list[str]]]:
     """The cells of each app."""
     with FakeProviderServer() as server, Drivers(server) as drivers:

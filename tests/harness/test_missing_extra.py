@@ -10,8 +10,8 @@ from importlib.metadata import packages_distributions, requires
 import pytest
 
 from tokentape_fake_provider.errors import PACKAGES
+from tokentape_harness.testing import Project
 
-pytest_plugins = ["pytester"]
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({sorted(PACKAGES - {'pytest'})}))\n"
 FAKE_PROVIDER = "which is not installed: pip install 'tokentape[fake-provider]'"
 HARNESS = "which is not installed: pip install 'tokentape[harness]'"
@@ -81,12 +81,9 @@ def test_another_missing_package_stays_its_own_error() -> None:
 
 
 @pytest.mark.slow
-def test_fixtures_and_marks_name_the_extra(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fixtures_and_marks_name_the_extra() -> None:
     """Each fixture and mark fails its test with that line alone; tests that use none of them pass."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins need these packages
-    pytester.makepyfile(blocked=BLOCK)
-    pytester.makepyfile(
-        test_them="""
+    them = """
         import pytest
 
         @pytest.mark.parametrize("name", ["fake_provider", "fake_provider_in_process", "fake_provider_env", "tape",
@@ -98,15 +95,17 @@ def test_fixtures_and_marks_name_the_extra(pytester: pytest.Pytester, monkeypatc
         def test_mark(): ...
 
         def test_none_of_them(tape_config): ...
-        """
-    )
-    pytester.makepyfile(test_swept="import pytest\n@pytest.mark.fault_sweep('a.yaml')\ndef test(): ...")
-    ended = pytester.runpytest_subprocess("-p", "blocked", "-p", "tokentape", "--continue-on-collection-errors")
+    """
+    swept = "import pytest\n@pytest.mark.fault_sweep('a.yaml')\ndef test(): ..."
+    project = Project.of({"blocked.py": BLOCK, "test_them.py": them, "test_swept.py": swept})
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins need these packages
+    options = ("-p", "blocked", "-p", "tokentape", "--continue-on-collection-errors")
+    ended = project.run_pytest(*options, env=alone)
     ended.assert_outcomes(passed=1, failed=7, errors=2)
     summary = ("FAILED ", "ERROR ")  # whole messages where CI is set, cut to the terminal's width elsewhere
-    lines = [line for line in ended.outlines if line.endswith(HARNESS) and not line.startswith(summary)]
+    lines = [line for line in ended.lines if line.endswith(HARNESS) and not line.startswith(summary)]
     assert len(lines) == 9
-    assert not [line for line in ended.outlines if line.startswith("E  ") or "Traceback" in line or "handling" in line]
+    assert not [line for line in ended.lines if line.startswith("E  ") or "Traceback" in line or "handling" in line]
 
 
 def test_python_m_tokentape_is_the_command() -> None:

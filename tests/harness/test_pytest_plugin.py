@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
-pytest_plugins = ["pytester"]
-
-
-def without(*plugins):
-    """Options that turn plugins off."""
-    return [option for name in plugins for option in ("-p", f"no:{name}")]
-
-
-# What these runs don't need takes seconds to import, in every process.
-HEAVY = without("hypothesispytest", "inline_snapshot", "faker", "pytest_cov")
-NO_LOOP = [*HEAVY, *without("asyncio", "anyio")]
+from tests.projects import HEAVY, NO_LOOP
+from tokentape_harness.testing import Project
 
 SYNC = """
     import json
@@ -70,37 +62,36 @@ ASYNC = """
 
 
 @pytest.mark.slow
-def test_every_xdist_worker_has_a_server(pytester):
+def test_every_xdist_worker_has_a_server():
     """Under xdist each worker has its own server, and no test sees another's session."""
-    pytester.makepyfile(SYNC)
-    pytester.runpytest_subprocess("-n", "2", *NO_LOOP, "-W", "error").assert_outcomes(passed=7)
+    Project.of(SYNC).run_pytest("-n", "2", "-W", "error", without=NO_LOOP).assert_outcomes(passed=7)
 
 
 @pytest.mark.slow
-def test_without_any_asyncio_plugin(pytester):
+def test_without_any_asyncio_plugin():
     """The fixtures need neither pytest-asyncio nor anyio nor xdist."""
-    pytester.makepyfile(SYNC)
-    off = [*NO_LOOP, *without("xdist", "xdist.looponfail")]
-    pytester.runpytest_subprocess(*off, "-W", "error").assert_outcomes(passed=7)
+    off = (*NO_LOOP, "xdist", "xdist.looponfail")
+    Project.of(SYNC).run_pytest("-W", "error", without=off).assert_outcomes(passed=7)
 
 
 @pytest.mark.slow
-def test_under_asyncio_and_anyio(pytester):
+def test_under_asyncio_and_anyio():
     """The fixtures serve coroutine tests of pytest-asyncio and of anyio in one run."""
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    pytester.makepyfile(
-        test_asyncio=ASYNC.replace("MARK", "asyncio"),
-        test_anyio=ASYNC.replace("MARK", "anyio"),
-        conftest="import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n",
+    project = Project.of(
+        {
+            "pytest.ini": "[pytest]\nasyncio_default_fixture_loop_scope = function\n",
+            "test_asyncio.py": ASYNC.replace("MARK", "asyncio"),
+            "test_anyio.py": ASYNC.replace("MARK", "anyio"),
+            "conftest.py": "import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n",
+        }
     )
-    pytester.runpytest_subprocess(*HEAVY, "-W", "error").assert_outcomes(passed=2)
+    project.run_pytest("-W", "error", without=HEAVY).assert_outcomes(passed=2)
 
 
 @pytest.mark.slow
-def test_cassettes_are_found_as_pytest_recording_lays_them_out(pytester):
+def test_cassettes_are_found_as_pytest_recording_lays_them_out():
     """A relative path is looked up beside the test, in `cassettes`, in `cassettes/<module>` and in the root."""
-    pytester.makepyfile(
-        test_layout="""
+    layout = """
         import pytest
 
 
@@ -110,8 +101,7 @@ def test_cassettes_are_found_as_pytest_recording_lays_them_out(pytester):
             assert len(fake_provider.session.recordings) == 1
             assert fake_provider.cassette(name) == 1
             assert fake_provider.session.settings.strict
-        """
-    )
+    """
     text = """\
 interactions:
 - request: {body: null, headers: {}, method: GET, uri: 'http://x/'}
@@ -125,17 +115,15 @@ version: 1
         "cassettes/sub/deep",
         "in_root",
     ]
-    for place in places:
-        path = pytester.path / f"{place}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    pytester.runpytest_inprocess(*NO_LOOP, "--strict-markers").assert_outcomes(passed=5)
+    project = Project.of({"test_layout.py": layout, **{f"{place}.yaml": text for place in places}})
+    project.run_pytest("--strict-markers", without=NO_LOOP, in_process=True).assert_outcomes(passed=5)
 
 
 @pytest.mark.slow
-def test_the_marker_is_registered(pytester):
+def test_the_marker_is_registered():
     """`pytest --markers` shows the marker and what it takes."""
-    pytester.runpytest_inprocess(*NO_LOOP, "--markers").stdout.fnmatch_lines(["@pytest.mark.fake_provider(cassette, *"])
+    run = Project.of({}).run_pytest("--markers", without=NO_LOOP, in_process=True)
+    assert "\n@pytest.mark.fake_provider(cassette, " in run.output
 
 
 def test_the_plugin_imports_nothing_before_it_is_used():
@@ -149,21 +137,21 @@ def test_the_plugin_imports_nothing_before_it_is_used():
 
 
 @pytest.mark.slow
-def test_no_fixture_is_autouse(pytester):
+def test_no_fixture_is_autouse():
     """No fixture of ours runs in a test that does not request it."""
-    pytester.makepyfile(
+    project = Project.of(
         """
         def test_plain(request):
             assert not [name for name in request.fixturenames if "fake_provider" in name]
         """
     )
-    pytester.runpytest_inprocess(*NO_LOOP).assert_outcomes(passed=1)
+    project.run_pytest(without=NO_LOOP, in_process=True).assert_outcomes(passed=1)
 
 
 @pytest.mark.slow
-def test_a_wrong_marker_is_a_clear_error(pytester):
+def test_a_wrong_marker_is_a_clear_error():
     """A marker that can't be honoured fails the test with one line that has the reason."""
-    pytester.makepyfile(
+    project = Project.of(
         """
         import pytest
 
@@ -180,15 +168,13 @@ def test_a_wrong_marker_is_a_clear_error(pytester):
             pass
         """
     )
-    result = pytester.runpytest_inprocess(*NO_LOOP)
-    result.assert_outcomes(errors=3)
-    result.stdout.re_match_lines(
-        [
-            r"E +tokentape_harness.errors.UsageError: no setting colour: the known ones are .*",
-            r"E +tokentape_fake_provider.errors.TimingError: timing: 'fast' is not one of .*",
-            r"E +tokentape_harness.errors.CassetteNotFoundError: none.yaml: no such cassette in .*",
-        ]
-    )
+    run = project.run_pytest(without=NO_LOOP, in_process=True).assert_outcomes(errors=3)
+    for line in (
+        "tokentape_harness.errors.UsageError: no setting colour: the known ones are ",
+        "tokentape_fake_provider.errors.TimingError: timing: 'fast' is not one of ",
+        "tokentape_harness.errors.CassetteNotFoundError: none.yaml: no such cassette in ",
+    ):
+        assert re.search(f"^E +{re.escape(line)}", run.output, re.MULTILINE)
 
 
 COMPARES = """
@@ -207,8 +193,8 @@ COMPARES = """
 
 
 @pytest.mark.slow
-def test_the_project_decides_what_is_ignored(pytester: pytest.Pytester) -> None:
+def test_the_project_decides_what_is_ignored() -> None:
     """The fixtures begin with the table [tool.tokentape] of the project; a mark overrides it."""
-    pytester.makepyprojecttoml("[tool.tokentape]\nnormalise = {dates = false}\nignore_path = ['$.trace']\n")
-    pytester.makepyfile(COMPARES)
-    pytester.runpytest_subprocess(*NO_LOOP).assert_outcomes(passed=2)
+    settings = "[tool.tokentape]\nnormalise = {dates = false}\nignore_path = ['$.trace']\n"
+    project = Project.of({"pyproject.toml": settings, "test_it.py": COMPARES})
+    project.run_pytest(without=NO_LOOP, in_process=True).assert_outcomes(passed=2)

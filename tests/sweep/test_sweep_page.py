@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from pathlib import Path
 
 import pytest
 
 from tests.environments import UnavailableError
+from tests.projects import LIGHT
 from tests.sweep.agent import NAME
 from tests.sweep.measured import PAGE, RECORDINGS, REPOSITORY, matrix_block, swept, whole_block
 from tokentape_fake_provider.hosting import InProcessProvider
@@ -19,11 +19,10 @@ from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.matrix import LETTERS
 from tokentape_harness.sweep.pytest_sweep import OPTIONS
 from tokentape_harness.sweep.run import run_sweep
+from tokentape_harness.testing import Project
 from tokentape_harness.testing.client_assertions import ClientBehaviour
 
 pytestmark = pytest.mark.slow
-
-pytest_plugins = ["pytester"]
 
 TEXT = PAGE.read_text()
 CUTS = ("fin", "rst", "clean_end", "half_event", "in_band_error", "stall", "empty_stream")
@@ -114,10 +113,10 @@ def test_the_example_of_assertions(fake_provider: FakeProvider) -> None:
     defined["test_retries"](fake_provider)  # type: ignore[operator]
 
 
-def test_the_example_of_a_sweep(pytester: pytest.Pytester) -> None:
+def test_the_example_of_a_sweep() -> None:
     """The page's marked test gives the rows that the page shows."""
-    pytester.makepyfile(
-        test_page="import openai\nimport pytest\n\n\n"
+    test = (
+        "import openai\nimport pytest\n\n\n"
         "def my_chat(prompt):\n"
         "    with openai.OpenAI(timeout=5) as client:\n"
         '        messages = [{"role": "user", "content": prompt}]\n'
@@ -125,9 +124,10 @@ def test_the_example_of_a_sweep(pytester: pytest.Pytester) -> None:
         '        return "".join(part.choices[0].delta.content or "" for part in stream if part.choices)\n\n\n'
         + _block("test_my_chat").replace('.yaml")', '.yaml", faults=["fin", "clean_end"])')
     )
-    Path(pytester.path, "cassettes").symlink_to(REPOSITORY / "cassettes")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist")
+    cassette = "cassettes/openai_chat/text.yaml"
+    project = Project.of({"test_page.py": test, cassette: (REPOSITORY / cassette).read_bytes()})
+    result = project.run_pytest(without=LIGHT)
     shown = re.findall(r"^    ((?:fin|clean_end)\S* .*)$", TEXT, re.MULTILINE)
     assert len(shown) == 3
-    assert set(shown) <= set(result.outlines)
+    assert set(shown) <= set(result.lines)
     result.assert_outcomes(passed=1 + 43 + 1 + 2, failed=41)

@@ -74,7 +74,7 @@ def acceptance_findings(conversations: Conversations) -> Iterator[Seen]:
     """Broken streams that a client went on with as if they were whole."""
     found = set[int]()
     for follow_up in conversations.follow_ups:
-        broken = [one for one in follow_up.before if one.truncated or (one.error_event and not one.refused)]
+        broken = [one for one in follow_up.before if one.broken or one.nothing_sent]
         if not broken or any(one not in broken and one.complete is not False for one in follow_up.before):
             continue
         response = broken[-1]
@@ -88,12 +88,9 @@ def broken_stream(
     response: ObservedRequest, certain: bool, evidence: str, after: ObservedRequest | None = None
 ) -> Seen:
     """The finding for a broken stream that was accepted, with the evidence."""
-    entry, ignored = response.entry, response.error_event
-    what = "had an error event" if ignored else "ended without its terminal event"
-    text = f"the stream of request {response.number} {what} after {entry.frames_sent} frames, and {evidence}"
     requests = [response] if after is None else [response, after]
-    kind: Kind = "error_event_ignored" if ignored else "truncation_accepted"
-    return Seen(kind, "certain" if certain else "likely", requests, text)
+    kind: Kind = "error_ignored" if response.error_event or response.nothing_sent else "truncation_accepted"
+    return Seen(kind, "certain" if certain else "likely", requests, f"{response.failure}, and {evidence}")
 
 
 def _acceptance(response: ObservedRequest, follow_up: FollowUp) -> tuple[bool, str] | None:
@@ -105,6 +102,10 @@ def _acceptance(response: ObservedRequest, follow_up: FollowUp) -> tuple[bool, s
     if ran:
         return True, f"request {after.number} has the result of its call of {ran[0].name}"
     answer = "".join(p.text for turn in added if turn.role == "assistant" for p in turn.parts if isinstance(p, Text))
+    if response.nothing_sent:
+        # An app that reports the error in the conversation has a text for it.
+        empty = any(turn.role == "assistant" for turn in added) and not answer.strip() and not follow_up.results
+        return (False, f"request {after.number} has an empty message of the assistant for it") if empty else None
     # A conversation that ends with it asks the model to go on: the client knows.
     if (
         not answer.strip()

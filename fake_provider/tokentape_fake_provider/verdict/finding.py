@@ -9,7 +9,7 @@ import msgspec
 
 Kind: TypeAlias = Literal[
     "truncation_accepted",
-    "error_event_ignored",
+    "error_ignored",
     "retry_storm",
     "no_backoff",
     "retry_after_ignored",
@@ -34,9 +34,9 @@ KINDS: Final[dict[Kind, Meaning]] = {
         "truncated stream taken as whole",
         "users and later steps get half an answer as if it were complete, and nobody sees an error",
     ),
-    "error_event_ignored": Meaning(
-        "error event in a stream ignored",
-        "the provider reported a failure inside the stream, and what came before it was used as the answer",
+    "error_ignored": Meaning(
+        "error ignored",
+        "the provider reported a failure, and what came before it, or nothing, was used as the answer",
     ),
     "retry_storm": Meaning(
         "retry storm", "many retries of one request add load to a provider that is failing, and multiply cost and delay"

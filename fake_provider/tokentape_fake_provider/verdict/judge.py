@@ -87,19 +87,13 @@ def _last_broken(requests: Sequence[ObservedRequest], conversations: Conversatio
     return [
         one
         for one in requests
-        if (one.truncated or (one.error_event and not one.refused))
-        and one.number not in continued
-        and one.number == conversations.same_as(one)[-1].number
+        if one.broken and one.number not in continued and one.number == conversations.same_as(one)[-1].number
     ]
 
 
 def _notes(requests: Sequence[ObservedRequest], undecided: Sequence[ObservedRequest]) -> Iterator[str]:
     for one in undecided:
-        what = "had an error event" if one.error_event else "ended without its terminal event"
-        yield (
-            f"request {one.number}: its stream {what}, and the client sent nothing after it: whether it noticed is "
-            "not visible here"
-        )
+        yield f"{one.failure}, and the client sent nothing after it: whether it noticed is not visible here"
     for one in requests:
         if one.entry.outcome == "pending":
             yield f"request {one.number}: its response has not ended"

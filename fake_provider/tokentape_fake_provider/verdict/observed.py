@@ -75,8 +75,7 @@ class ObservedRequest:
     def passing(self) -> bool:
         """Whether the same request may succeed, and nothing of its response was received."""
         entry = self.entry
-        cut = entry.outcome in ("dropped", "reset") and entry.started is None
-        return not self.lasting and (entry.status in _PASSING or cut)
+        return not self.lasting and (entry.status in _PASSING or (self.nothing_sent and not self.refused))
 
     @cached_property
     def body(self) -> bytes | None:
@@ -123,6 +122,27 @@ class ObservedRequest:
         if self._context is None:
             return False
         return b":exception-type" in (self.body or b"") or any(map(_is_error, self._context.documents))
+
+    @property
+    def broken(self) -> bool:
+        """Whether its stream was truncated, or had an error event."""
+        return self.truncated or (self.error_event and not self.refused)
+
+    @property
+    def nothing_sent(self) -> bool:
+        """Whether it was answered with an error, or not at all."""
+        return self.refused or (self.entry.outcome in _CUT and self.entry.started is None)
+
+    @property
+    def failure(self) -> str:
+        """How its response failed, in words."""
+        entry = self.entry
+        if self.refused:
+            return f"request {self.number} was answered with {entry.status}"
+        if self.nothing_sent:
+            return f"request {self.number} was cut off before the first byte"
+        what = "had an error event" if self.error_event else "ended without its terminal event"
+        return f"the stream of request {self.number} {what} after {entry.frames_sent} frames"
 
     @cached_property
     def text(self) -> str | None:

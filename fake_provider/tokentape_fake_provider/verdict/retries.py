@@ -87,16 +87,12 @@ def _not_retried(
         or any(one.number > first.number for one in conversations.same_as(first))
     ):
         return
-    yield Seen("not_retried", "certain", [first], f"request {first.number} {_failure(first)}, and was not sent again")
+    yield Seen("not_retried", "certain", [first], f"{first.failure}, and it was not sent again")
 
 
 def _failures(requests: Sequence[ObservedRequest]) -> str:
     """How these requests failed, each way once."""
     return ", ".join(dict.fromkeys(_word(one) for one in requests))
-
-
-def _failure(request: ObservedRequest) -> str:
-    return f"was answered with {request.entry.status}" if request.refused else "was cut off before the first byte"
 
 
 def _word(request: ObservedRequest) -> str:

@@ -206,7 +206,7 @@ def remedy_for(kind: Kind, sent_by: SentBy | None) -> str:
     match kind:
         case "truncation_accepted":
             return sdk.end
-        case "error_event_ignored":
+        case "error_ignored":
             return sdk.errors
         case "retry_storm":
             return f"bound the retries, in one layer only: {sdk.retries}"

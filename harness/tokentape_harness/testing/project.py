@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path, PurePosixPath
@@ -19,13 +17,12 @@ import msgspec
 import pytest
 
 from tokentape_harness.errors import UsageError
-from tokentape_harness.testing.outcomes import FILE, OutcomeCollector
+from tokentape_harness.testing.outcomes import FILE, OUTCOMES, OutcomeCollector, Outcomes
 
 Files: TypeAlias = Mapping[str, str | bytes]
 """What is in each file, by its path in the project with `/`. The text of a file is dedented."""
 
 TEST_FILE: Final = "test_project.py"
-_OUTCOMES: Final = ("passed", "failed", "errors", "skipped", "xfailed", "xpassed")
 _NOT_OURS: Final = frozenset(("__pycache__", ".pytest_cache"))
 _TIMEOUT_S: Final = 120.0
 
@@ -33,13 +30,15 @@ _TIMEOUT_S: Final = 120.0
 class Project(msgspec.Struct, frozen=True):
     """The files of a project, and the outcome of the pytest run that left them, if there was one.
 
-    `Project("def test_x(fake_provider): ...")` has one test file; a mapping has files by their paths. Every method that
-    changes something returns a new project. `tests` has each test's outcome by its node id, `changed` the paths of the
-    files that the run created, changed or removed.
+    `Project.of("def test_x(fake_provider): ...")` has one test file; a mapping has files by paths. Every method that
+    changes something returns a new project. `outcomes` has the counts of pytest's summary (passed, failed, errors,
+    skipped, xfailed, xpassed), `tests` each test's worst outcome by its node id, `changed` the paths of the files that
+    the run created, changed or removed.
     """
 
     files: Mapping[str, bytes]
     tests: Mapping[str, str] = {}
+    outcomes: Mapping[str, int] = {}
     output: str = ""
     exit_code: int | None = None
     changed: tuple[str, ...] = ()
@@ -64,15 +63,14 @@ class Project(msgspec.Struct, frozen=True):
         return self.files[path].decode()
 
     @property
-    def outcomes(self) -> Mapping[str, int]:
-        """How many tests had each outcome: passed, failed, errors, skipped, xfailed, xpassed."""
-        counts = Counter(self.tests.values())
-        return {name: counts[name] for name in _OUTCOMES if counts[name]}
+    def lines(self) -> Sequence[str]:
+        """The lines of the output."""
+        return self.output.splitlines()
 
     def assert_outcomes(self, **expected: int) -> Project:
         """The run had exactly these outcomes; returns the project. Raises `AssertionError` with the output."""
-        if unknown := expected.keys() - set(_OUTCOMES):
-            raise UsageError(f"no outcome {', '.join(sorted(unknown))}: the known ones are {', '.join(_OUTCOMES)}")
+        if unknown := expected.keys() - set(OUTCOMES):
+            raise UsageError(f"no outcome {', '.join(sorted(unknown))}: the known ones are {', '.join(OUTCOMES)}")
         wanted = {name: count for name, count in expected.items() if count}
         if wanted != self.outcomes or self.exit_code is None:
             found = "it was not run" if self.exit_code is None else f"{dict(self.outcomes)}, exit code {self.exit_code}"
@@ -97,10 +95,10 @@ class Project(msgspec.Struct, frozen=True):
             folder = Path(name).resolve()
             self.write(folder)
             run = _run_here if in_process else _run_apart
-            code, output, tests = run(folder, [f"--rootdir={folder}", *off, *arguments], env or {}, timeout)
+            code, output, found = run(folder, [f"--rootdir={folder}", *off, *arguments], env or {}, timeout)
             after = dict(_read(folder))
         changed = {path for path in {*self.files, *after} if self.files.get(path) != after.get(path)}
-        return Project(after, tests, output, code, tuple(sorted(changed)))
+        return Project(after, found.tests, found.counts, output, code, tuple(sorted(changed)))
 
     def write(self, folder: Path) -> None:
         """Write the files to a folder."""
@@ -109,7 +107,7 @@ class Project(msgspec.Struct, frozen=True):
             (folder / path).write_bytes(content)
 
 
-_Run: TypeAlias = tuple[int, str, Mapping[str, str]]
+_Run: TypeAlias = tuple[int, str, Outcomes]
 
 
 def _run_apart(folder: Path, arguments: Sequence[str], env: Mapping[str, str], timeout: float) -> _Run:
@@ -130,20 +128,20 @@ def _run_apart(folder: Path, arguments: Sequence[str], env: Mapping[str, str], t
         except subprocess.TimeoutExpired as error:
             output = (error.stdout or b"").decode("utf-8", "replace")
             raise UsageError(f"pytest did not end within {timeout:g} s: give it more, or see:\n{output}") from None
-        tests = json.loads(path.read_bytes()) if path.exists() else {}
-        return done.returncode, done.stdout.decode("utf-8", "replace"), tests
+        found = msgspec.json.decode(path.read_bytes(), type=Outcomes) if path.exists() else Outcomes()
+        return done.returncode, done.stdout.decode("utf-8", "replace"), found
 
 
 def _run_here(folder: Path, arguments: Sequence[str], env: Mapping[str, str], _timeout: float) -> _Run:
     output, collector = io.StringIO(), OutcomeCollector()
-    with _restored(env), chdir(folder), redirect_stdout(output), redirect_stderr(output):
+    with _restored(folder, env), chdir(folder), redirect_stdout(output), redirect_stderr(output):
         code = pytest.main(list(arguments), plugins=[collector])
-    return int(code), output.getvalue(), collector.tests
+    return int(code), output.getvalue(), collector.outcomes
 
 
 @contextmanager
-def _restored(env: Mapping[str, str]) -> Iterator[None]:
-    """Restore modules, paths and environment, which a run in this process changes."""
+def _restored(folder: Path, env: Mapping[str, str]) -> Iterator[None]:
+    """Restore the modules of the project, paths and environment, which a run in this process changes."""
     modules, path, variables = dict(sys.modules), list(sys.path), dict(os.environ)
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
@@ -151,7 +149,10 @@ def _restored(env: Mapping[str, str]) -> Iterator[None]:
         os.environ.update({**_own_environment(), **env})
         yield
     finally:
-        sys.modules.clear()
+        for name, module in list(sys.modules.items()):
+            # Others stay: to import them anew takes longer than a run.
+            if name not in modules and Path(getattr(module, "__file__", None) or "/").is_relative_to(folder):
+                del sys.modules[name]
         sys.modules.update(modules)
         sys.path[:] = path
         os.environ.clear()

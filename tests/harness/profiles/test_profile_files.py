@@ -23,6 +23,7 @@ from inline_snapshot import snapshot
 from tests.corpus import ROOT
 from tests.fake_provider.test_profiles import profiles
 from tests.harness.profiles.playing import played
+from tests.projects import LIGHT
 from tokentape_fake_provider.errors import TimingError
 from tokentape_fake_provider.timing import FirstToken, InterToken, Pauses, Profile
 from tokentape_harness import FakeProvider
@@ -37,10 +38,9 @@ from tokentape_harness.profiles import (
     timing_of,
     write_profile,
 )
+from tokentape_harness.testing import Project
 
 pytestmark = pytest.mark.slow
-
-pytest_plugins = ["pytester"]
 
 CASSETTES = Path(__file__).parents[3] / "cassettes"
 MARKED = """
@@ -240,12 +240,11 @@ def test_a_recording_in_learned_time(tmp_path: Path, fake_provider: FakeProvider
         fake_provider.timing("profile:slow.yaml")
 
 
-def test_a_marker_takes_a_profile(pytester: pytest.Pytester) -> None:
+def test_a_marker_takes_a_profile() -> None:
     """The marker plays a profile that lies beside the test."""
-    pytester.makefile(".yaml", slow="type: profile\nttft: {base_ms: 4}\nlatency: {mean_ms: 0.5}\n")
-    pytester.makepyfile(MARKED)
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    profile = "type: profile\nttft: {base_ms: 4}\nlatency: {mean_ms: 0.5}\n"
+    project = Project.of({"slow.yaml": profile, "test_it.py": MARKED})
+    project.run_pytest(without=LIGHT, in_process=True).assert_outcomes(passed=1)
 
 
 def test_serve_plays_a_profile(tmp_path: Path) -> None:

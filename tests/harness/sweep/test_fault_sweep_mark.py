@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.projects import LIGHT, NO_LOOP
+from tokentape_harness.testing import Project
+
 pytestmark = pytest.mark.slow
 
-pytest_plugins = ["pytester"]
-
 CASSETTE = Path(__file__).parents[3] / "cassettes" / "openai_chat" / "text.yaml"
-# What these runs don't need takes seconds to import.
-HEAVY = [
-    part for name in ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov") for part in ("-p", f"no:{name}")
-]
-
 CLIENTS = f'''
     import json
 
@@ -66,23 +63,19 @@ CLIENTS = f'''
 '''
 
 
-def run(pytester: pytest.Pytester, tests: str, *arguments: str, mode: str = "-p no:xdist") -> pytest.RunResult:
+def run(tests: str, *arguments: str, without: Sequence[str] = LIGHT, files: Mapping[str, str] | None = None) -> Project:
     """Run tests with those clients."""
-    pytester.makepyfile(CLIENTS + tests)
-    return pytester.runpytest_subprocess(
-        *HEAVY, *mode.split(), "-p", "no:cacheprovider", "-p", "no:randomly", *arguments
-    )
+    return Project.of({"test_it.py": CLIENTS + tests, **(files or {})}).run_pytest(*arguments, without=without)
 
 
-def letters(result: pytest.RunResult, row: str) -> str:
+def letters(result: Project, row: str) -> str:
     """The letters of a row of the matrix that was printed."""
-    return next(line.split()[1] for line in result.outlines if line.startswith(f"{row} "))
+    return next(line.split()[1] for line in result.lines if line.startswith(f"{row} "))
 
 
-def test_a_careless_client_fails_where_it_is_silent(pytester):
+def test_a_careless_client_fails_where_it_is_silent():
     """Each cell is a test: those in which the client takes a cut stream for a whole one fail, the others pass."""
     result = run(
-        pytester,
         """
     @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end", "fin", "stall", "lose"], places=10)
     def test_it(fake_provider_in_process, fault_sweep):
@@ -95,37 +88,36 @@ def test_a_careless_client_fails_where_it_is_silent(pytester):
     assert letters(result, "stall") == "EEEEEEEEEE"
     assert set(letters(result, "lose")) <= {"~", "."}
     result.assert_outcomes(passed=1 + 10 + 11 + 10 + 2, failed=8)
-    result.stdout.fnmatch_lines(
-        ["*clean_end@frame=0: silent: the code under test accepted a stream without its terminal event *"]
+    assert (
+        "clean_end@frame=0: silent: the code under test accepted a stream without its terminal event " in result.output
     )
-    (report,) = json.loads((pytester.path / "sweep.json").read_bytes())["sweeps"]
+    (report,) = json.loads(result.read("sweep.json"))["sweeps"]
     assert report["counts"]["silent"] == 8
     assert report["client"].endswith("::test_it")
     assert len(report["results"]) == 42
     assert {cell["error"] for cell in report["results"] if cell["row"] == "fin"} == {"httpx2.RemoteProtocolError"}
 
 
-@pytest.mark.parametrize("mode", ["-p no:xdist", "-n2"])
-def test_a_careful_client_passes(pytester, mode):
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_careful_client_passes(workers):
     """A client that retries is reported as such, with xdist too, where the summary has all workers' cells."""
     result = run(
-        pytester,
         """
     @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end", "fin", "http_error", "stall"], places=6)
     def test_it(fake_provider_in_process):
         assert careful(fake_provider_in_process) == TEXT
         """,
-        mode=mode,
+        *workers,
+        without=NO_LOOP,
     )
     assert letters(result, "clean_end") == "rrrr.."
     assert letters(result, "fin") == letters(result, "stall") == "rrrrrr"
     result.assert_outcomes(passed=1 + 6 + 7 + 2 + 6)
 
 
-def test_what_a_test_does_not_look_at_is_judged_by_what_was_sent(pytester):
+def test_what_a_test_does_not_look_at_is_judged_by_what_was_sent():
     """A test that asserts nothing does not make a silent client look well."""
     result = run(
-        pytester,
         """
     @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end"], places=6, fail_on="none")
     def test_it(fake_provider_in_process):
@@ -136,11 +128,10 @@ def test_what_a_test_does_not_look_at_is_judged_by_what_was_sent(pytester):
     result.assert_outcomes(passed=7)
 
 
-def test_an_assert_of_the_test_is_about_the_answer(pytester):
+def test_an_assert_of_the_test_is_about_the_answer():
     """A failed assert of the test means another answer; one of the code under test is its error."""
-    pytester.makepyfile(app="def check(text, whole):\n    assert text == whole, 'not whole'\n    return text\n")
+    app = "def check(text, whole):\n    assert text == whole, 'not whole'\n    return text\n"
     result = run(
-        pytester,
         """
     import app
 
@@ -157,17 +148,18 @@ def test_an_assert_of_the_test_is_about_the_answer(pytester):
         if careless(fake_provider_in_process) != fault_sweep.text:
             fault_sweep.raised(LookupError("not whole"))
         """,
+        files={"app.py": app},
     )
     assert (letters(result, "clean_end@frame=9"), letters(result, "lose@frame=9")) == ("S", "~")
     assert (letters(result, "clean_end@frame=10"), letters(result, "clean_end@frame=11")) == ("E", "E")
-    result.stdout.fnmatch_lines(["clean_end@frame=10 *raised AssertionError", "clean_end@frame=11 *raised LookupError"])
+    shown = [(line.split()[0], line.split()[-1]) for line in result.lines if line.startswith("clean_end@frame=1")]
+    assert shown == [("clean_end@frame=10", "AssertionError"), ("clean_end@frame=11", "LookupError")]
     result.assert_outcomes(passed=7)
 
 
-def test_a_client_without_patience_and_one_without_end(pytester):
+def test_a_client_without_patience_and_one_without_end():
     """Over a socket, a client whose timeout is longer than the patience hangs; in virtual time, one without any."""
     result = run(
-        pytester,
         """
     @pytest.mark.fault_sweep(CASSETTE, faults=["stall@frame=3", "slow_headers"], patience=0.05)
     def test_socket(fake_provider):
@@ -184,10 +176,9 @@ def test_a_client_without_patience_and_one_without_end(pytester):
     result.assert_outcomes(passed=2, failed=3)
 
 
-def test_other_parameters_and_coroutines(pytester):
+def test_other_parameters_and_coroutines():
     """The mark goes with parametrize and with coroutines; each has a matrix of its own."""
     result = run(
-        pytester,
         """
     @pytest.mark.parametrize("timeout", [5, 50])
     @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=3"])
@@ -206,7 +197,7 @@ def test_other_parameters_and_coroutines(pytester):
         pytest.skip("not today")
         """,
     )
-    lines = [line for line in result.outlines if "42 frames" in line]
+    lines = [line for line in result.lines if "42 frames" in line]
     assert sorted(line.partition(": ")[0].rpartition("::")[2] for line in lines) == [
         "test_async",
         "test_two[50]",
@@ -218,25 +209,24 @@ def test_other_parameters_and_coroutines(pytester):
 @pytest.mark.parametrize(
     ("test", "message"),
     [
-        ("fault_sweep('none.yaml')", "*fault_sweep: none.yaml: no such cassette in *"),
-        ("fault_sweep(CASSETTE, place=3)", "*no option place: the known ones are interaction, faults, *"),
-        ("fault_sweep()", "*the marker takes one cassette*"),
-        ("fault_sweep(CASSETTE, faults='fim')", "*fault 'fim' can't be swept*"),
-        ("fault_sweep(CASSETTE, fail_on='slient')", "*unknown outcome 'slient'*"),
-        ("fault_sweep(CASSETTE, times=0)", "*times is 0*"),
+        ("fault_sweep('none.yaml')", "fault_sweep: none.yaml: no such cassette in "),
+        ("fault_sweep(CASSETTE, place=3)", "no option place: the known ones are interaction, faults, "),
+        ("fault_sweep()", "the marker takes one cassette"),
+        ("fault_sweep(CASSETTE, faults='fim')", "fault 'fim' can't be swept"),
+        ("fault_sweep(CASSETTE, fail_on='slient')", "unknown outcome 'slient'"),
+        ("fault_sweep(CASSETTE, times=0)", "times is 0"),
     ],
 )
-def test_a_bad_mark_is_reported_at_collection(pytester, test, message):
+def test_a_bad_mark_is_reported_at_collection(test, message):
     """A wrong mark is one line of error."""
-    result = run(pytester, f"\n    @pytest.mark.{test}\n    def test_it(fake_provider):\n        pass\n")
-    result.stdout.fnmatch_lines([message])
-    assert result.ret != 0
+    result = run(f"\n    @pytest.mark.{test}\n    def test_it(fake_provider):\n        pass\n")
+    assert message in result.output
+    assert result.exit_code != 0
 
 
-def test_a_sweep_of_nothing_fails(pytester):
+def test_a_sweep_of_nothing_fails():
     """A test that sends no request, fails without a fault, or gets another answer than the recording can't be swept."""
     result = run(
-        pytester,
         """
     @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=3"])
     def test_asks_nothing(fake_provider):
@@ -258,22 +248,20 @@ def test_a_sweep_of_nothing_fails(pytester):
         pass
         """,
     )
-    result.stdout.fnmatch_lines(
-        [
-            "*fault_sweep: the test sent no request to the fake provider",
-            "*fin@frame=3: unmet: the code under test never received the fault*",
-            "*fault_sweep: the test uses no fixture of the fake provider",
-            "*fault_sweep: without any fault the answer is not the recording's: pass whole=...",
-        ]
-    )
+    for message in (
+        "fault_sweep: the test sent no request to the fake provider",
+        "fin@frame=3: unmet: the code under test never received the fault",
+        "fault_sweep: the test uses no fixture of the fake provider",
+        "fault_sweep: without any fault the answer is not the recording's: pass whole=...",
+    ):
+        assert message in result.output
     result.assert_outcomes(failed=6, passed=2, errors=1)
 
 
-def test_several_requests_are_matched(pytester):
+def test_several_requests_are_matched():
     """With `match` each request gets its own recording, and the chosen one is damaged."""
     walk = CASSETTE.with_name("walk.yaml")
     result = run(
-        pytester,
         f"""
     import yaml
 
@@ -319,23 +307,23 @@ WAITING = """
 """
 
 
-def swept_in(pytester: pytest.Pytester, name: str, **parts: str) -> tuple[list[str], dict[str, list[str]]]:
-    """The printed matrix, and the processes that ran the cells of each row."""
-    (pytester.path / "processes.txt").unlink(missing_ok=True)
-    result = run(pytester, WAITING.format(**{"options": "", "service": "", **parts}), f"--fault-sweep-json={name}")
+def swept_in(files: Mapping[str, str] | None = None, **parts: str) -> tuple[list[str], dict[str, list[str]], object]:
+    """The printed matrix, the processes that ran the cells of each row, and the matrix as JSON."""
+    result = run(WAITING.format(**{"options": "", "service": "", **parts}), "--fault-sweep-json=it.json", files=files)
     result.assert_outcomes(passed=1 + 26 + 1)
     rows: dict[str, list[str]] = {}
-    for line in (pytester.path / "processes.txt").read_text().splitlines():
+    for line in result.read("processes.txt").splitlines():
         rows.setdefault(line.split()[0], []).append(line.split()[1])
-    return [line for line in result.outlines if line.startswith(("stall", "fin"))], rows
+    lines = [line for line in result.lines if line.startswith(("stall", "fin"))]
+    return lines, rows, json.loads(result.read("it.json"))["sweeps"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="waiting cells run in forked processes on Linux alone")
-def test_cells_that_wait_run_beside_the_others(pytester):
+def test_cells_that_wait_run_beside_the_others():
     """Several processes run them, and the matrix is the same, cell for cell, as one after the other."""
-    serial = swept_in(pytester, "serial.json", options=", parallel=False")
+    serial = swept_in(options=", parallel=False")
     assert len({process for row in serial[1].values() for process in row}) == 1
-    parallel = swept_in(pytester, "parallel.json")
+    parallel = swept_in()
     assert parallel[0] == serial[0]
     assert "H" in letters_of(parallel[0], "stall")
     assert "E" in letters_of(parallel[0], "stall")
@@ -343,16 +331,15 @@ def test_cells_that_wait_run_beside_the_others(pytester):
     assert len(parallel[1]["stall"]) == 12
     assert len({*parallel[1]["stall"]} - {own}) > 1
     assert own not in parallel[1]["stall"]
-    results = [json.loads((pytester.path / name).read_bytes())["sweeps"] for name in ("serial.json", "parallel.json")]
-    assert results[0] == results[1]
+    assert parallel[2] == serial[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="waiting cells run in forked processes on Linux alone")
-def test_a_fixture_that_only_one_process_can_have(pytester):
+def test_a_fixture_that_only_one_process_can_have():
     """A cell whose fixture fails in another process, as with a fixed port, runs where the others run."""
     only_one = "assert os.getppid() == int(os.environ['PARENT']), 'the port is taken'"
-    pytester.makeconftest("import os\nos.environ.setdefault('PARENT', str(os.getppid()))\n")
-    lines, rows = swept_in(pytester, "one.json", service=only_one)
+    conftest = "import os\nos.environ.setdefault('PARENT', str(os.getppid()))\n"
+    lines, rows, _ = swept_in({"conftest.py": conftest}, service=only_one)
     assert set(letters_of(lines, "stall")) == {"H", "E"}
     assert len({process for row in rows.values() for process in row}) == 1
 

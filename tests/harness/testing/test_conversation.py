@@ -15,12 +15,12 @@ import pytest
 from google import genai
 from inline_snapshot import snapshot
 
+from tests.projects import LIGHT
 from tokentape_fake_provider import Error, Reasoning, Script, ToolCall
 from tokentape_harness import FakeProvider, call
 from tokentape_harness.errors import UsageError
+from tokentape_harness.testing import Project
 from tokentape_harness.testing.conversation import checked_scripts
-
-pytest_plugins = ["pytester"]
 
 SCHEMA: Mapping[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}}
 TOOLS: Any = [{"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}]
@@ -209,9 +209,9 @@ def test_what_was_not_played(fake_provider: FakeProvider) -> None:
 
 
 @pytest.mark.slow
-def test_tools_that_are_not_declared(pytester: pytest.Pytester) -> None:
+def test_tools_that_are_not_declared() -> None:
     """A scripted call of a tool that the request does not declare is a warning at the end of the test."""
-    pytester.makepyfile(
+    project = Project.of(
         """
         import httpx2, pytest
         from tokentape_fake_provider import ToolCall
@@ -224,11 +224,11 @@ def test_tools_that_are_not_declared(pytester: pytest.Pytester) -> None:
             httpx2.post(fake_provider.base_url() + "/chat/completions", json=body).raise_for_status()
         """
     )
-    result = pytester.runpytest_subprocess("-W", "default")
-    result.assert_outcomes(passed=3, warnings=1)
-    result.stdout.fnmatch_lines(
-        ["*ScriptWarning: The script calls get_wether, a tool that the request does not declare: it declares *"]
-    )
+    run = project.run_pytest("-W", "default::tokentape_harness.errors.ScriptWarning", without=LIGHT)
+    run.assert_outcomes(passed=3)
+    warned = "ScriptWarning: The script calls get_wether, a tool that the request does not declare: it declares "
+    assert run.output.count(warned) == 1
+    assert run.output.count("ScriptWarning: The script calls") == 1
 
 
 @pytest.mark.parametrize("tools", [[{"type": "mcp", "server_label": "s"}], [{"type": "tool_search"}]])
@@ -241,9 +241,9 @@ def test_tools_that_bring_others(tools: Any, fake_provider: FakeProvider) -> Non
 
 
 @pytest.mark.slow
-def test_a_test_that_sees_no_difference_fails(pytester: pytest.Pytester) -> None:
+def test_a_test_that_sees_no_difference_fails() -> None:
     """An agent may hide the error: the difference is reported at the end of the test, once."""
-    pytester.makepyfile(
+    project = Project.of(
         """
         import httpx2
         from tokentape_harness import call
@@ -261,9 +261,8 @@ def test_a_test_that_sees_no_difference_fails(pytester: pytest.Pytester) -> None
                     messages += [calls, result]
         """
     )
-    result = pytester.runpytest_subprocess()
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(['*AssertionError: The conversation (step 2 of 2) expects f({}) to return "x", *'])
+    run = project.run_pytest(without=LIGHT).assert_outcomes(passed=1, errors=1)
+    assert 'AssertionError: The conversation (step 2 of 2) expects f({}) to return "x", ' in run.output
 
 
 def test_json_of_the_control_api(fake_provider: FakeProvider) -> None:

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from tests.projects import LIGHT
 from tokentape_harness.errors import UsageError
 from tokentape_harness.testing import Project
 
-LIGHT = ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov", "xdist", "asyncio", "anyio", "randomly")
 TESTS = """
     import pytest
 
@@ -42,7 +42,8 @@ FILES = {"test_it.py": TESTS, "old.txt": "old", "gone.txt": "gone", "same.bin": 
 COUNTS = {"passed": 2, "failed": 1, "errors": 1, "skipped": 1, "xfailed": 1}
 
 
-@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("in_process", [True, False])
 def test_a_run(in_process):
     """The new value has the outcomes, the output and the changed files; the old one is as it was."""
     modules = set(sys.modules)
@@ -73,6 +74,7 @@ def test_files_are_a_value():
     assert sorted(more.without_files("test_project.py").files) == ["a/b.txt"]
 
 
+@pytest.mark.slow
 def test_arguments_and_environment():
     """Arguments are pytest's own; `env` sets variables; what the outer run has set for itself is not inherited."""
     project = Project.of("""
@@ -112,6 +114,7 @@ def test_misuse():
         Project.of({}).read("x")
 
 
+@pytest.mark.slow
 def test_the_verdict_of_a_run():
     """`--tokentape-verdict` writes one report of the tests that use a fake provider, with their places."""
     import json

@@ -111,8 +111,8 @@ def test_the_app_s_own_word_decides(provider):
     assert verdict.ok
     (note,) = verdict.notes
     assert note == snapshot(
-        "request 0: its stream ended without its terminal event, and the client sent nothing after it: whether it "
-        "noticed is not visible here"
+        "the stream of request 0 ended without its terminal event after 3 frames, and the client sent nothing after "
+        "it: whether it noticed is not visible here"
     )
     assert kinds(provider, accepted=True) == [("truncation_accepted", "certain")]
     assert kinds(provider, accepted=False) == []
@@ -145,8 +145,8 @@ def test_an_error_event_is_ignored(provider):
     provider.script("One two three four", faults="in_band_error@frame=3")
     post(provider)
     post(provider, USER, {"role": "assistant", "content": "One two"}, {"role": "user", "content": "And then?"})
-    assert kinds(provider) == [("error_event_ignored", "likely")]
-    assert kinds(provider, accepted=True) == [("error_event_ignored", "likely")]
+    assert kinds(provider) == [("error_ignored", "likely")]
+    assert kinds(provider, accepted=True) == [("error_ignored", "likely")]
 
 
 def test_an_error_event_of_a_script(provider):
@@ -155,7 +155,7 @@ def test_an_error_event_of_a_script(provider):
 
     provider.script("One two", error=Error(500, "broken", in_stream=True))
     post(provider)
-    assert kinds(provider, accepted=True) == [("error_event_ignored", "certain")]
+    assert kinds(provider, accepted=True) == [("error_ignored", "certain")]
     assert kinds(provider, accepted=False) == []
 
 
@@ -176,6 +176,16 @@ def test_truncation_is_seen_in_every_format(provider, wire):
                     pass
         expected = [] if faults is None else [("truncation_accepted", "certain")]
         assert kinds(provider, accepted=True) == expected
+
+
+@pytest.mark.parametrize(("answer", "found"), [("", ["error_ignored"]), ("Sorry, try again.", []), (None, [])])
+def test_an_error_instead_of_an_answer_is_ignored(provider, answer, found):
+    """A conversation that goes on with an empty answer to a request that failed shows that nobody saw the error."""
+    provider.fault("http_error", status=400, times=1)
+    post(provider)
+    messages = [] if answer is None else [{"role": "assistant", "content": answer}]
+    post(provider, USER, *messages, {"role": "user", "content": "And then?"})
+    assert [kind for kind, _ in kinds(provider)] == found
 
 
 # Retries
