@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import LIGHT, NO_LOOP
+from tests.projects import HEAVY
 from tokentape_harness.testing import Project
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,9 @@ CLIENTS = f'''
 '''
 
 
-def run(tests: str, *arguments: str, without: Sequence[str] = LIGHT, files: Mapping[str, str] | None = None) -> Project:
+def run(
+    tests: str, *arguments: str, without: Sequence[str] = (*HEAVY, "xdist"), files: Mapping[str, str] | None = None
+) -> Project:
     """Run tests with those clients."""
     return Project.of({"test_it.py": CLIENTS + tests, **(files or {})}).run_pytest(*arguments, without=without)
 
@@ -108,7 +110,7 @@ def test_a_careful_client_passes(workers):
         assert careful(fake_provider_in_process) == TEXT
         """,
         *workers,
-        without=NO_LOOP,
+        without=HEAVY,
     )
     assert letters(result, "clean_end") == "rrrr.."
     assert letters(result, "fin") == letters(result, "stall") == "rrrrrr"
