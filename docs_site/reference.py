@@ -21,6 +21,7 @@ DOORS = {
     "tokentape.filters": "what of a text may be shown",
     "tokentape_fake_provider": "the fake provider",
     "tokentape_harness": "cassettes, recording and fixtures",
+    "tokentape_harness.testing": "projects, expected requests, verdicts",
     "tokentape_conformance": "suites for implementations",
 }
 """The packages that users import from. Everything else may move."""
