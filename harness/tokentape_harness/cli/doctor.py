@@ -99,7 +99,7 @@ def doctor(
         for diagnosis in found:
             for line in lines_of(diagnosis, written, replays):
                 print(terminal_text.printable(line))
-    tried = any(diagnosis.verdict not in ("skipped", "no_stream") for diagnosis in found)
+    tried = any(diagnosis.verdict not in ("skipped", "untried") for diagnosis in found)
     return 1 if not tried or any(diagnosis.verdict in _UNSOUND for diagnosis in found) else 0
 
 

@@ -18,7 +18,7 @@ from tokentape_harness.doctor.wording import describe
 
 Runner: TypeAlias = Callable[[Variation, Sequence[str]], Run]
 """Runs the test once with these changes; the keys are those of the requests without any."""
-Verdict: TypeAlias = Literal["sound", "found", "flaky", "failing", "skipped", "no_stream"]
+Verdict: TypeAlias = Literal["sound", "found", "flaky", "failing", "skipped", "untried"]
 _REPEATS: Final = 3
 
 
@@ -108,18 +108,15 @@ class _Doctor:
         self._unsteady = ""
 
     def diagnose(self) -> Diagnosis:
-        try:
-            self._base = base = self._run((), "without changes")
-            if base.outcome == "skipped":
-                return self._diagnosis("skipped", "the test was skipped")
-            self._keys = base.keys
-            for _ in range(_REPEATS - 1):
-                if self._differs(again := self._run((), "without changes")):
-                    return self._flaky(again)
-        except LimitReached:
-            return self._diagnosis("no_stream", "the limits do not allow three runs without changes")
+        self._base = base = self._run_anyway((), "without changes")
+        if base.outcome == "skipped":
+            return self._diagnosis("skipped", "the test was skipped")
+        self._keys = base.keys
+        for _ in range(_REPEATS - 1):
+            if self._differs(again := self._run_anyway((), "without changes")):
+                return self._flaky(again)
         if not any(stream.is_stream for stream in base.streams):
-            return self._diagnosis("no_stream", _without_stream(base.streams))
+            return self._diagnosis("untried", _without_stream(base.streams))
         return self._try_all()
 
     def _try_all(self) -> Diagnosis:
@@ -183,6 +180,8 @@ class _Doctor:
             return self._diagnosis("found", note, names)
         if self._unsteady:
             return self._diagnosis("flaky", f"no split is to blame: {self._unsteady}", names)
+        if not self._tried:
+            return self._diagnosis("untried", note, names)
         return self._diagnosis("sound" if self._base.outcome == "passed" else "failing", note, names)
 
     def _shrunk(self, trial: Trial) -> Finding | None:

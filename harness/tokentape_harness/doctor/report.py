@@ -132,5 +132,5 @@ def _summary(diagnosis: Diagnosis) -> str:
             return "flaky"
         case "skipped":
             return "skipped"
-        case "no_stream":
-            return "nothing to vary"
+        case "untried":
+            return "nothing was tried"

@@ -40,10 +40,10 @@ def diagnose_pytest(command: Sequence[str], limits: Limits, on_run: OnRun, *, is
     All runs of a test share a process; those of one that is flaky there get a process each, as all with `isolate`.
     Raises `DoctorError` if pytest does not come to any test.
     """
-    limits_here = msgspec.structs.replace(limits, runs=1) if isolate else limits
-    found = [line.diagnosis for line in _lines(command, Job("", limits_here), on_run) if isinstance(line, Diagnosed)]
+    here = msgspec.structs.replace(limits, timeout=-1.0) if isolate else limits
+    found = [line.diagnosis for line in _lines(command, Job("", here), on_run) if isinstance(line, Diagnosed)]
     for number, diagnosis in enumerate(found):
-        if isolate or diagnosis.verdict == "flaky":
+        if diagnosis.verdict == "flaky" or (isolate and diagnosis.left_out):
             apart = diagnose(diagnosis.test, _isolated(command, diagnosis.test), limits, _noted(on_run, diagnosis.test))
             if isolate or apart.verdict != "flaky":
                 found[number] = apart

@@ -252,3 +252,13 @@ def test_is_sound(fake_provider_in_process, good):
     fake_provider_in_process.script(*PIECES)
     assert "".join(delta(chunk).get("content") or "" for chunk in documents(fake_provider_in_process)) == TEXT
     assert good
+
+
+RUNS = iter(range(1000))
+
+
+def test_fails_now_and_then(fake_provider_in_process):
+    """It fails in each fifth run, whatever arrives how."""
+    fake_provider_in_process.script(*PIECES)
+    assert "".join(delta(chunk).get("content") or "" for chunk in documents(fake_provider_in_process)) == TEXT
+    assert next(RUNS) % 5 != 4
