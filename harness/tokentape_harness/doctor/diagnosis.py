@@ -196,10 +196,12 @@ class _Doctor:
         inside = splits != changes and all(change.byte for change in changes)
         if inside and self._confirming(splits).outcome != base.outcome:
             changes = splits  # it is not the pause that matters
-        results = [self._confirming(changes) for _ in range(_REPEATS - 1)]
-        if any(result.outcome == base.outcome for result in results) or self._differs(self._confirming(())):
-            return None
-        return self._finding(trial, changes, results[-1])
+        result = base
+        for _ in range(_REPEATS):
+            result = self._confirming(changes)
+            if result.outcome == base.outcome or self._differs(self._confirming(())):
+                return None
+        return self._finding(trial, changes, result)
 
     def _finding(self, trial: Trial, changes: Variation, result: Run) -> Finding:
         base, first = self._base, min(changes)

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 def diagnoses(file: str) -> dict[str, Diagnosis]:
     """The diagnosis of each test of a file here, by its name."""
     command = [sys.executable, "-m", "pytest", "-q", str(HERE / file)]
-    found = diagnose_pytest(command, Limits(pause_ms=800.0), lambda *_: None)
+    found = diagnose_pytest(command, Limits(timeout=600.0, pause_ms=800.0), lambda *_: None)
     return {diagnosis.test.partition("::")[2]: diagnosis for diagnosis in found}
 
 
