@@ -10,21 +10,10 @@ from starlette.testclient import TestClient
 from typer.cli import get_docs_for_click
 
 from docs_site.schema import object_section, operation_section
+from docs_site.sources import DOORS
 from tokentape_fake_provider import create_app
 from tokentape_fake_provider.rules_file import rules_schema
 from tokentape_harness.cli.commands import COMMANDS
-
-DOORS = {
-    "tokentape": "the streaming library",
-    "tokentape.providers": "clients of the providers",
-    "tokentape.web": "responses that stream to a browser",
-    "tokentape.filters": "what of a text may be shown",
-    "tokentape_fake_provider": "the fake provider",
-    "tokentape_harness": "cassettes, recording and fixtures",
-    "tokentape_harness.testing": "projects, expected requests, verdicts",
-    "tokentape_conformance": "suites for implementations",
-}
-"""The packages that users import from. Everything else may move."""
 
 
 def reference_pages() -> Iterator[tuple[str, str]]:

@@ -10,6 +10,17 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 PAGES = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 """Pages beside docs/ that the site has, too."""
+DOORS = {
+    "tokentape": "the streaming library",
+    "tokentape.providers": "clients of the providers",
+    "tokentape.web": "responses that stream to a browser",
+    "tokentape.filters": "what of a text may be shown",
+    "tokentape_fake_provider": "the fake provider",
+    "tokentape_harness": "cassettes, recording and fixtures",
+    "tokentape_harness.testing": "projects, expected requests, verdicts",
+    "tokentape_conformance": "suites for implementations",
+}
+"""The packages that users import from. Everything else may move."""
 LINK = re.compile(r"(!?\[[^\]]*\]\()(?![a-z]+:|#)([^)#\s]+)(#[^)]*)?\)")
 
 CODE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from docs_site.reference import DOORS
-from docs_site.sources import PAGES, REPOSITORY, with_site_links
+from docs_site.sources import DOORS, PAGES, REPOSITORY, with_site_links
 from tests.test_public_surface import DOORS as PUBLIC
 
 CONFIG = tomllib.loads((REPOSITORY / "docs_site" / "zensical.toml").read_text())["project"]

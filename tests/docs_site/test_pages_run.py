@@ -39,6 +39,7 @@ def test_what_does_not_run_says_why(page: str) -> None:
         assert not block.remark.startswith("not run") or block.remark.removeprefix("not run: ").strip(), block.text
 
 
+@pytest.mark.slow
 def test_a_difference_is_found(tmp_path: Path) -> None:
     """A wrong output, a wrong exit code and a missing program each fail the page, and nothing else does."""
     page = (
