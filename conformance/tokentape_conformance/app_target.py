@@ -124,11 +124,21 @@ class AppTarget:
             self._target = self._create_target(app, options)
             self.app_bench = Bench(self._target, self.provider, self._loop)
             """The app between the provider and a reader."""
-            self._stack.enter_context(serving(options.words, self.app_bench, options.start))
+            self._serving = self._stack.enter_context(ExitStack())
+            self._served = options
+            self._serve()
         except BaseException:
             self._stack.close()
             raise
         atexit.register(self._stack.close)
+
+    def _serve(self) -> None:
+        self._serving.enter_context(serving(self._served.words, self.app_bench, self._served.start))
+
+    def restart(self) -> None:
+        """End the command that serves the app, and start it again. Raises `FlushError`."""
+        self._serving.close()
+        self._serve()
 
     def _create_target(self, app: Any, options: AppOptions) -> Target:
         if by_url(self.name) and not options.reader:

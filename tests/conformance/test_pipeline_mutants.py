@@ -37,8 +37,13 @@ pytestmark = [
 
 PIPELINES = [mutant for mutant in MUTANTS if mutant.suite == "pipeline"]
 
-UNTRIPPED = frozenset({f"pipeline/relay/{name}" for name in ("finish-reason", "usage", "tool-call", "two-tool-calls")})
-"""Cases that no mutant trips: those of gateways, which have mutants of their own."""
+UNTRIPPED = frozenset(
+    {
+        *(f"pipeline/relay/{name}" for name in ("finish-reason", "usage", "tool-call", "two-tool-calls")),
+        "pipeline/rejoining/after-a-restart",
+    }
+)
+"""Cases that no mutant trips: those of gateways and of apps that a command serves, which have mutants of their own."""
 
 
 @pytest.fixture(autouse=True)

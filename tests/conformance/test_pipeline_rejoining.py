@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flask
 import msgspec
 import pytest
 
+from tests.conformance.mutants import outcome
 from tests.conformance.pipeline_mutants.rejoining import REJOINABLE
 from tests.conformance.pipelines.chatting import astream, stream
 from tokentape.web import ResumableResponses
 from tokentape_conformance.execution import run_case
+from tokentape_conformance.pipeline.options import PipelineOptions
 from tokentape_conformance.pipeline.pipeline import Pipeline
 from tokentape_conformance.pipeline.suite import SUITE
 from tokentape_conformance.plan import plan
@@ -52,7 +57,8 @@ def flask_app() -> flask.Flask:
     return app
 
 
-EVERY = [case.id for case in SUITE.cases() if case.area == "rejoining"]
+ROOT = Path(__file__).parents[2]
+EVERY = [case.id for case in SUITE.cases() if case.area == "rejoining" and "restart" not in case.needs]
 # Threads take longer.
 SOME = [f"pipeline/rejoining/{name}" for name in ("again-and-again", "two-readers", "expired", "foreign-cursor")]
 
@@ -76,3 +82,24 @@ def test_the_librarys_own_pass(make: Callable[[], Any], cases: list[str]) -> Non
         os.environ.update(before)
     assert len(results) == len(cases)
     assert [(case, result.findings) for case, result in results.items() if result.status != "passed"] == []
+
+
+@pytest.mark.parametrize(("is_broken", "status"), [(False, "passed"), (True, "failed")])
+def test_a_restart(monkeypatch: pytest.MonkeyPatch, is_broken: bool, status: str) -> None:
+    """After a restart the library's responses are refused; an app that answers with an empty success is caught."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    if is_broken:
+        monkeypatch.setenv("EMPTY_SUCCESS", "1")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = (
+        f"{sys.executable} -m uvicorn --port {port} --log-level error tests.conformance.pipelines.resumable_app:app"
+    )
+    url = f"http://127.0.0.1:{port}"
+    options = PipelineOptions(command=command, rejoin=f"{url}/back/{{id}}", lacks="leaving=goes on", provider_port=0)
+    target = Pipeline(f"{url}/start/{{id}}", options)
+    try:
+        result = outcome("pipeline", target, "pipeline/rejoining/after-a-restart", "openai_chat", timeout=60.0)
+    finally:
+        target.close()
+    assert result.status == status

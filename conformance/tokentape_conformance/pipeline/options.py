@@ -23,6 +23,7 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
         "errors": "errors are reported to the reader",
         "tools": "the app offers tools to the model, runs them, and streams the follow-up",
         "rejoin": "a reader may come back to a response, with `Last-Event-ID`; `--rejoin` is where",
+        "restart": "a command serves the target, which can be restarted",
         "relay": "the output is the provider's own wire format",
     }
 )

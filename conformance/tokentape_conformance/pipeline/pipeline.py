@@ -180,6 +180,8 @@ class Pipeline(AppTarget):
                 return "http: the messages of a WebSocket have no headers"
             case "rejoin" if not self.options.rejoin:
                 return "rejoin: no --rejoin, where a reader could come back"
+            case "restart" if not self.options.command:
+                return "restart: only an app that a command serves can be restarted"
             case "tools" if through:
                 return "tools: a gateway runs no tools"
             case "tools" if not self.offered(wire).tools:

@@ -155,6 +155,29 @@ class RejoinSweep:
                 outcome, note = "requested_again", f"{response.provider_requests} requests"
         return RejoinResult(row, place, outcome, note)
 
+    def restart(self, restart: Callable[[], None]) -> RejoinResult:
+        """Restart the app after half of the events; a reader that comes back may be refused, but not be misled.
+
+        The outcome is `complete` if it received the rest, an error or a status of 4xx or 204.
+        """
+        place = len(self.reference.events) // 2
+        with generation(self._bench, self._back, self._markers, self._limits) as response:
+            if not self._receive(response, response.first, place, place):
+                return RejoinResult("restart", place, "unmet", "the event before the restart did not come in time")
+            received = response.first.events[:place]
+            response.first.run.reader.leave()
+            restart()
+            second = response.come_back(received[-1].id)
+            response.finish()
+            outcome, note = self._judge(received, second)
+            end = second.output.end
+            is_reported = (
+                second.status == 204 or (second.status or 0) >= 400 or (end is not None and end.kind == "broken")
+            )
+            if is_reported or any(event.type == "error" for event in second.events):
+                outcome, note = "complete", ""
+        return RejoinResult("restart", place, outcome, note)
+
     def _cut(self, response: Generation, row: str, place: int) -> tuple[RejoinOutcome, str]:
         first = response.first
         if not self._receive(response, first, place, place):

@@ -111,6 +111,20 @@ def expired(trial: PipelineTrial) -> None:
 
 
 @case(
+    "pipeline/rejoining/after-a-restart",
+    "After a restart in mid-stream, a reader that comes back receives the rest, or learns that there is none.",
+    source=SOURCE,
+    needs=["rejoin", "restart"],
+)
+def after_a_restart(trial: PipelineTrial) -> None:
+    sweep = _sweep(trial)
+    cell = sweep.restart(trial.pipeline.restart)
+    if cell.outcome != "complete":
+        seen = Prose(f"a success that looks complete, but lacks events: {cell.note}")
+        trial.fail("the answer to a reader after the restart", seen, Prose("the rest, an error, or a status of 4xx"))
+
+
+@case(
     "pipeline/rejoining/foreign-cursor",
     "A cursor that the app never sent is refused, or answered from the start: never by a part that looks complete.",
     source=SOURCE,
