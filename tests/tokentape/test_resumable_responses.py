@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import trio
 
 from tests.tokentape.resumable_stacks import async_stream, plain_stream, texts
 from tests.tokentape.test_resumable_stacks import Source, ids
@@ -452,6 +453,58 @@ def test_a_format_of_ones_own() -> None:
     assert [line.partition("-")[2] for line in lines if line.startswith("id")] == ["1", "2", "3", "4", "5"]
     responses.start("b", [7, 13, 8])
     assert body(responses, "b").endswith(b"event: broken\ndata: ValueError\n\n")
+
+
+def test_an_event_without_its_blank_line() -> None:
+    """An encoder that would let two events run into one ends the response with an error."""
+
+    class Open(Numbers):
+        def message(self, message: Any) -> list[bytes]:
+            return [b"data: 1\n"]
+
+    responses = ResumableResponses(format=Open)
+    responses.start("a", [7])
+    assert body(responses).endswith(b"\nevent: broken\ndata: ConfigurationError\n\n")
+    assert b"data: 1" not in body(responses)
+
+
+def test_a_start_that_is_cancelled() -> None:
+    """A request that is cancelled while the provider answers leaves no response that runs for ever."""
+    responses = ResumableResponses()
+
+    async def main() -> None:
+        opening = asyncio.Event()
+
+        async def open_stream() -> Any:
+            opening.set()
+            await asyncio.Event().wait()
+
+        start = asyncio.ensure_future(responses.astart("a", open_stream))
+        await opening.wait()
+        reader = await responses.aopen("a")
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        assert b"event: error" in b"".join([frame async for frame in reader.aframes()])
+        assert await responses.astatus("a") is None
+        assert await responses.astart("a", async_stream(texts(1)))
+        for turns in range(4):  # cancelled at any point, the response is started or there is none
+            start = asyncio.ensure_future(responses.astart(f"{turns}", async_stream(texts(1))))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            if await responses.astatus(f"{turns}") is not None:
+                frames = (await responses.aopen(f"{turns}")).aframes()
+                assert b"event: done" in b"".join([frame async for frame in frames])
+
+    asyncio.run(main())
+
+
+def test_an_event_loop_that_is_not_asyncio() -> None:
+    """The error names the remedy."""
+    with pytest.raises(ConfigurationError, match="need asyncio"):
+        trio.run(ResumableResponses().astatus, "a")
 
 
 def test_ui_message_stream() -> None:

@@ -122,7 +122,7 @@ class Pump:
         """Add the events of a message; return False if the response has ended."""
         with self._lock:
             if not self._ended:
-                self._sink.append(self._encoder.message(message))
+                self._sink.append(_whole(self._encoder.message(message)))
             return not self._ended
 
     def _end(self, status: ResponseStatus, events: Callable[[], Iterable[bytes]]) -> bool:
@@ -132,10 +132,10 @@ class Pump:
                 return False
             self._ended = True
             try:
-                last = tuple(events())
+                last = _whole(events())
             except Exception as error:
                 log.exception("the encoder of a resumable response failed")
-                status, last = "failed", (error_frame(error, "sse"),)
+                status, last = "failed", [error_frame(error, "sse")]
             self._sink.end(status, last)
             self._cancel_timer()
             return True
@@ -170,6 +170,18 @@ class Pump:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _whole(events: Iterable[bytes]) -> list[bytes]:
+    """Return the events. Raises ConfigurationError for one without the blank line that ends it."""
+    checked = list(events)
+    for event in checked:
+        if not event.endswith((b"\n\n", b"\r\n\r\n")):
+            raise ConfigurationError(
+                f"the encoder returned {event[-60:]!r}; each bytes object must be one server-sent event, which ends "
+                "with a blank line"
+            )
+    return checked
 
 
 def _start_thread(function: Callable[..., object], *arguments: Any) -> None:

@@ -33,6 +33,7 @@ class RedisSink:
         self.key = key
         self.log = log
         self.owner: Owner | None = None
+        self.attached = False
         self.remote_readers = 0
         self.closed = False
         self._max_bytes = max_bytes
@@ -54,7 +55,7 @@ class RedisSink:
 
     def attach(self, owner: Owner) -> None:
         """Set the owner."""
-        self.owner = owner
+        self.owner, self.attached = owner, True
         self.log.on_readers = self._local_readers_changed
         if self._stopped:
             owner.stop()

@@ -243,9 +243,12 @@ class RedisWorker:
 
     async def _look_after(self, mirror: Mirror) -> None:
         if mirror.sink is not None and not mirror.sink.closed:
-            await self._renew(mirror.sink)
-            return
-        if mirror.log.readers:
+            if mirror.sink.attached:
+                await self._renew(mirror.sink)
+            elif mirror.idle:  # its start was cancelled
+                self._drop(mirror)
+            mirror.idle = True
+        elif mirror.log.readers:
             if not mirror.log.ended:
                 await self._connection.run("read", mirror.key, self._name, self._settings.lease_ms, 0)
                 await self._sync(mirror)

@@ -8,11 +8,12 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from tokentape.clock import Clock, MachineClock
 from tokentape.errors import ConfigurationError, TokentapeError
 from tokentape.stream.timeouts import Timeouts
+from tokentape.web.asgi import require_asyncio
 from tokentape.web.encoder import FrameEncoder, frame_encoder
 from tokentape.web.frames import response_headers
 from tokentape.web.reading import close_unread
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from tokentape.web.resumable.starlette import ResumableResponse
     from tokentape.web.resumable.wsgi import ResumableWSGI
 
+
+ResultT = TypeVar("ResultT")
 
 ResumableFormat: TypeAlias = Literal["sse", "ui-message-stream"] | Callable[[Any], FrameEncoder]
 """The format of the events: one of the web responses' own, or a function that returns the encoder of a stream. It is
@@ -122,7 +125,7 @@ class ResumableResponses:
     async def astart(self, id: str, stream: Any, *, replace: bool = False) -> bool:  # noqa: A002
         """`start` for coroutines; the function may be a coroutine function."""
         try:
-            sink = await asyncio.wrap_future(self._buffer.create(_checked(id), replace=replace))
+            sink = await _result(self._buffer.create(_checked(id), replace=replace))
         except BaseException:
             _close(stream)
             raise
@@ -135,7 +138,7 @@ class ResumableResponses:
             pump.start(_checked_stream(await opened if inspect.isawaitable(opened) else opened))
         except BaseException as error:
             with contextlib.suppress(TokentapeError):
-                await asyncio.wrap_future(self._not_opened(id, pump, error))
+                await _result(self._not_opened(id, pump, error))
             raise
         return True
 
@@ -156,7 +159,7 @@ class ResumableResponses:
 
     async def astop(self, id: str) -> bool:  # noqa: A002
         """`stop` for coroutines."""
-        return await asyncio.wrap_future(self._buffer.stop(id))
+        return await _result(self._buffer.stop(id))
 
     def status(self, id: str) -> ResponseStatus | None:  # noqa: A002
         """Return `running`, `complete`, `failed` or `stopped`; None if no such response is kept."""
@@ -164,7 +167,7 @@ class ResumableResponses:
 
     async def astatus(self, id: str) -> ResponseStatus | None:  # noqa: A002
         """`status` for coroutines."""
-        return await asyncio.wrap_future(self._buffer.status(id))
+        return await _result(self._buffer.status(id))
 
     # Reading.
 
@@ -179,7 +182,7 @@ class ResumableResponses:
     async def aopen(self, id: str, last_event_id: str | None = None) -> Reader:  # noqa: A002
         """`open` for coroutines."""
         cursor = parse_cursor(last_event_id)
-        return self._reader(await asyncio.wrap_future(self._open(id)), cursor)
+        return self._reader(await _result(self._open(id)), cursor)
 
     def _open(self, id: str) -> Future[EventLog]:  # noqa: A002
         return self._buffer.open(id, self._failed)
@@ -221,6 +224,14 @@ class ResumableResponses:
         from tokentape.web.resumable.django import adjango_response
 
         return await adjango_response(self, request, id)
+
+
+async def _result(future: Future[ResultT]) -> ResultT:
+    """Wait for a future. One that is done does not give way to other tasks, so its result is not lost if this one is
+    cancelled. Raises ConfigurationError in an event loop other than asyncio's.
+    """
+    require_asyncio()
+    return future.result() if future.done() else await asyncio.wrap_future(future)
 
 
 def _checked(id: object) -> str:  # noqa: A002
