@@ -73,6 +73,18 @@ def test_a_cursor_ahead_of_the_log_is_an_error() -> None:
         log.check(3)
 
 
+def test_a_reader_does_not_wait_for_what_is_there() -> None:
+    """What came after the last read, or the end, is noticed although nothing comes any more."""
+    log, woken = EventLog("e"), []
+    assert log.wait(0, lambda: woken.append("event"))
+    log.append([b"a"])
+    assert not log.wait(0, lambda: woken.append("never"))
+    assert log.wait(1, lambda: woken.append("end"))
+    log.end("complete")
+    assert not log.wait(1, lambda: woken.append("never"))
+    assert woken == ["event", "end"]
+
+
 def test_much_is_read_in_parts() -> None:
     """A read returns whole events, and not much more than 64 kB."""
     log = EventLog("e")

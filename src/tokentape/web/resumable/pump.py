@@ -72,9 +72,6 @@ class Pump:
         with self._lock:
             self._cancel = cancel
             self._encoder = self._encoder_of(stream)
-            stopped = self._ended
-        if stopped:  # while the stream was being opened
-            self._cancel_stream()
 
     def fail(self, error: Exception) -> None:
         """End the response with an error."""
