@@ -116,12 +116,14 @@ class ObservedRequest:
 
     @cached_property
     def error_event(self) -> bool:
-        """Whether an event of its stream reports an error."""
-        if any(fault.partition("@")[0] == "in_band_error" for fault in self.entry.faults):
-            return self.entry.status == 200
-        if self._context is None:
-            return False
-        return b":exception-type" in (self.body or b"") or any(map(_is_error, self._context.documents))
+        """Whether an event of its stream reports an error, before the answer is complete or as its end."""
+        context = self._context
+        if context is None:
+            faults = (fault.partition("@")[0] for fault in self.entry.faults)
+            return self.entry.status == 200 and "in_band_error" in faults
+        if any(map(_is_error, context.documents[: context.ending + 1])):
+            return True
+        return self.complete is False and b":exception-type" in (self.body or b"")
 
     @property
     def broken(self) -> bool:

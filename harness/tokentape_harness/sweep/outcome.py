@@ -8,6 +8,8 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgspec
 
 from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.verdict.attempts import repeats_of
+from tokentape_fake_provider.verdict.observed import ObservedRequest
 from tokentape_harness.errors import UsageError
 from tokentape_harness.sweep.plan import Cell
 
@@ -64,10 +66,9 @@ def judge(
     they were not compared.
     """
     damaged = [entry for entry in entries if entry.faults]
-    bodies = [(entry.path, entry.raw_body) for entry in entries]
-    retries = sum(body in bodies[:number] for number, body in enumerate(bodies))
-    last = damaged[-1] if damaged else None
-    again = last is not None and (last.path, last.raw_body) in bodies[entries.index(last) + 1 :]
+    repeats = repeats_of([ObservedRequest(entry) for entry in entries])
+    retries = len(repeats)
+    again = any(repeat.before.entry is damaged[-1] for repeat in repeats) if damaged else False
     raised = error_class or ("" if error is None else error_name(error))
     outcome: Outcome
     if cell.fault is not None and not damaged:
