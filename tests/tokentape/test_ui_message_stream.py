@@ -106,8 +106,8 @@ def test_text_and_reasoning_are_parts() -> None:
 def test_tool_calls_come_in_fragments() -> None:
     """Interleaved fragments of several calls leave as they come, once id and name are known; then the whole calls."""
     fragments = [
-        ToolCallDelta(0, "c1", "", ""),
-        ToolCallDelta(0, "", "f", '{"a"'),
+        ToolCallDelta(0, "c1", "", "{"),
+        ToolCallDelta(0, "", "f", '"a"'),
         ToolCallDelta(1, "c2", "g", "{"),
         ToolCallDelta(0, "", "", ":1}"),
         ToolCallDelta(1, "", "", "not"),
