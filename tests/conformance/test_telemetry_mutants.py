@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conformance import leftovers
 from tests.conformance.mutants import MUTANTS, Mutant
+from tests.conformance.pipelines.chatting import QUESTION
 from tests.conformance.telemetry_mutants import faults  # noqa: F401 - registers them
 from tests.conformance.telemetry_mutants.ground import Ground, hurried
 from tokentape_conformance.execution import run_case
@@ -55,6 +59,26 @@ def test_the_ground_has_no_fault(content: str) -> None:
     skipped = {result.case for result in found if result.status == "skipped"}
     assert [result for result in found if result.status == "failed"] == []
     assert skipped == {case.id for case in SUITE.cases() if other in case.needs}
+
+
+class Thorough(Ground):
+    """An app that sends the provider two requests besides: an embedding, and a stream that it reads by itself."""
+
+    def __call__(self) -> Iterator[str]:
+        url = f"{os.environ['OPENAI_BASE_URL']}/embeddings"
+        body = json.dumps({"model": "text-embedding-3-small", "input": "sea"}).encode()
+        headers = {"content-type": "application/json", "authorization": "Bearer any"}
+        urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10).close()
+        list(self.answer(QUESTION))
+        yield from self.answer(QUESTION)
+
+
+def test_an_app_that_calls_the_model_several_times_has_no_fault() -> None:
+    """Each call has its span, an embedding needs none, and metrics that have values of both calls are not judged."""
+    found = results(TelemetryTarget("thorough", hurried("off"), app=Thorough()))
+    skipped = {result.case: result.reason for result in found if result.status == "skipped"}
+    assert [result for result in found if result.status == "failed"] == []
+    assert "requests for one of its own" in skipped["telemetry/times/duration-metric"]
 
 
 def test_every_case_has_a_mutant() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from tokentape import ChatOutput
+from tokentape import ChatOutput, DecodeError, TokentapeError
+from tokentape.wires import wire_named
 from tokentape_conformance.telemetry.received import Received
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_harness.conversion.response_decoder import decode_chunks
@@ -14,14 +16,15 @@ from tokentape_harness.flush.marker_tokens import MarkerTokens
 class Timeline:
     """When things happened, in unix time in s.
 
-    `began` is before the reader's request to the app, `steps` are just before each token was sent, and each was sent
-    when the one before had come out or the patience was over; `finished` is after the response, `settled` after its
-    telemetry.
+    `began` is before the reader's request to the app, `steps` are just before each token of the response `stepped` was
+    sent, and each was sent when the one before had come out or the patience was over; `finished` is after the response,
+    `settled` after its telemetry.
     """
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.steps: list[float] = []
+        self.stepped: Entry | None = None
         self.finished = began
         self.settled = began
 
@@ -44,12 +47,18 @@ class Sent(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """The responses, in order; the marker tokens that their text has; when; and the telemetry."""
+    """The model's responses, in order; the marker tokens that their text has; when; and the telemetry."""
 
     requests: tuple[Sent, ...]
     markers: tuple[MarkerTokens, ...]
     timeline: Timeline
     received: Received
+
+    @property
+    def main(self) -> int:
+        """The number of the response whose tokens were sent one by one; an app may request others besides."""
+        entries = [request.entry for request in self.requests]
+        return entries.index(self.timeline.stepped) if self.timeline.stepped in entries else 0
 
 
 def sent(entry: Entry) -> Sent:
@@ -57,4 +66,10 @@ def sent(entry: Entry) -> Sent:
     if entry.status is None or entry.status >= 400 or entry.wire is None:
         return Sent(entry, None)
     payload = entry.payload if isinstance(entry.payload, bytes) else b"".join(entry.payload or ())
-    return Sent(entry, decode_chunks([(payload[: entry.bytes_sent], None)], entry.wire).output)
+    payload = payload[: entry.bytes_sent]
+    try:
+        return Sent(entry, decode_chunks([(payload, None)], entry.wire).output)
+    except DecodeError:
+        with suppress(TokentapeError):  # a whole response
+            return Sent(entry, wire_named(entry.wire).decode_complete(payload, {}))
+    return Sent(entry, None)

@@ -60,7 +60,7 @@ def _read(
     for rule in faults:
         session.add_rule(rule)
     try:
-        with bench.answering(Rule(tuple(scripts)), Instant()), bench.reading(markers) as run:
+        with bench.answering(Rule(tuple(scripts), wire=target.wire), Instant()), bench.reading(markers) as run:
             is_first = not target.provider.requests
             run.output.wait(
                 lambda output: output.end is not None or len(output.seen) >= markers.count,
@@ -84,7 +84,7 @@ def _held(target: TelemetryTarget, script: Script, markers: MarkerTokens) -> Ite
     """A reader, and the provider's stream for it, whose tokens wait to be sent. Raises `FlushError`, `UsageError`."""
     bench = target.app_bench
     with ExitStack() as stack:
-        with bench.answering(Rule((script,)), STEPPED):
+        with bench.answering(Rule((script,), wire=target.wire), STEPPED):
             run = stack.enter_context(bench.reading(markers))
             stream = bench.next_stream(run, target.options.start)
         if stream is None:
@@ -99,7 +99,7 @@ def whole(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ..
     """A whole response, whose tokens are sent one by one."""
     markers = _markers(target)
     with _held(target, _script(markers), markers) as (run, stream):
-        output = run.output
+        output, timeline.stepped = run.output, stream.entry
         output.wait(lambda output: output.end is not None, _BEFORE)
         for number in range(markers.count):
             timeline.steps.append(time.time())
@@ -148,13 +148,13 @@ def in_stream(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens
 def retried(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """Status 429 for the first request, and a response for the next."""
     markers, fault = _markers(target), HttpError(status=429, retry_after=0.01)
-    return _read(target, timeline, markers, [_script(markers)], [Rule(faults=(fault,), times=1)])
+    return _read(target, timeline, markers, [_script(markers)], [Rule(faults=(fault,), times=1, wire=target.wire)])
 
 
 def cut_off(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, ...]:
     """A stream whose connection closes half-way."""
     markers, fault = _markers(target, 8), Fin(frame=5)
-    rule = msgspec.structs.replace(rule_of(markers), faults=(fault,))
+    rule = msgspec.structs.replace(rule_of(markers), faults=(fault,), wire=target.wire)
     bench = target.app_bench
     with bench.answering(rule, STEPPED), bench.reading(markers) as run:
         send_until_cut(bench, run, min(_BETWEEN, target.options.patience), target.options.start)
@@ -166,7 +166,7 @@ def cut_off(target: TelemetryTarget, timeline: Timeline) -> tuple[MarkerTokens, 
 def _leave(target: TelemetryTarget, timeline: Timeline, tokens: int) -> tuple[MarkerTokens, ...]:
     markers = _markers(target, 40)
     with _held(target, _script(markers), markers) as (run, stream):
-        output = run.output
+        output, timeline.stepped = run.output, stream.entry
         output.wait(lambda output: output.end is not None, _BETWEEN)
         for number in range(tokens):
             timeline.steps.append(time.time())

@@ -27,7 +27,7 @@ class TelemetrySuite:
 
     def wires(self, target: TelemetryTarget) -> Sequence[str]:
         """The wire format of the app's own requests."""
-        return (target.wire,)
+        return (target.wire or "",)
 
     def lack(self, target: TelemetryTarget, need: str, wire: str) -> str | None:  # noqa: ARG002
         """Why the target lacks this capability; None if it has it."""

@@ -12,6 +12,7 @@ from tokentape_conformance.telemetry.options import CAPABILITIES, TelemetryOptio
 from tokentape_conformance.telemetry.received import Received, collected
 from tokentape_conformance.telemetry.scenarios import SCENARIOS
 from tokentape_conformance.telemetry.sink import OTLP_PORT, Export, Sink
+from tokentape_fake_provider.wires import WIRES
 from tokentape_harness.conversion.request_reader import read_content
 from tokentape_harness.errors import FlushError, HarnessError, UsageError
 from tokentape_harness.flush.targets import by_url
@@ -26,6 +27,8 @@ class TelemetryTarget(AppTarget):
 
     def __init__(self, name: str, options: TelemetryOptions, app: Any = None) -> None:
         self.options = options
+        self.wire: str | None = None
+        """The wire format of the app's requests to the model, as soon as it is known."""
         self._observations: dict[str, Observation | HarnessError] = {}
         port = options.otlp_port
         if port is None:
@@ -38,7 +41,7 @@ class TelemetryTarget(AppTarget):
             raise
         try:
             # The first request may take long, as SDKs import modules then: no times are judged.
-            self.wire = self.observe("unreported").requests[0].entry.wire or ""
+            self.wire = self.observe("unreported").requests[-1].entry.wire
             self._check_exports()
             self.observe("whole")
         except BaseException:
@@ -90,7 +93,8 @@ class TelemetryTarget(AppTarget):
         requests = journal.forgotten + len(journal.entries)
         timeline = Timeline(time.time())
         markers = SCENARIOS[scenario](self, timeline)
-        entries = journal.since(requests)[0]
+        # Embeddings, moderations and lists of models are no calls of a model that generates.
+        entries = [entry for entry in journal.since(requests)[0] if entry.wire in WIRES]
         if not entries:
             raise FlushError(f"{self.app_bench.target} sent the provider no request")
         self._settle(len(before), timeline.began)

@@ -10,7 +10,7 @@ from tokentape_conformance.telemetry.observation import Observation, Sent
 from tokentape_conformance.telemetry.received import Point
 from tokentape_conformance.telemetry.telemetry_target import TelemetryTarget
 from tokentape_conformance.trial import Prose, TimedFrame, Trial
-from tokentape_harness.traces.dialects import Reported, metric, read
+from tokentape_harness.traces.dialects import Reported, metric, read, value_of
 from tokentape_harness.traces.exchange import TracedExchange
 from tokentape_harness.traces.span import Span
 from tokentape_harness.traces.spans import exchange_of_span
@@ -42,27 +42,35 @@ class TelemetryTrial(Trial):
     def observe(self, scenario: str) -> Observation:
         """What was sent and reported in a scenario."""
         observation = self.target.observe(scenario)
-        self._sent = observation.requests[-1]
+        self._sent = observation.requests[observation.main if observation.timeline.stepped else -1]
         return observation
 
-    def call(self, observation: Observation, number: int = 0) -> Span:
-        """A span of the scenario's model calls. Skips the case without one: other cases report that."""
-        calls = observation.received.calls
-        if len(calls) <= number:
+    def call(self, observation: Observation, number: int | None = None) -> Span:
+        """The span of a response, by default of the main one. Skips the case without one: other cases report that."""
+        number = observation.main if number is None else number
+        calls, sent = observation.received.calls, observation.requests[number]
+        own = [call for call in calls if sent.id and value_of(call.attributes, "response_id") == sent.id]
+        if not own and len(calls) <= number:
             self.skip("no span of a model call arrived, see telemetry/spans and telemetry/leaving")
-        return calls[number]
+        return own[0] if own else calls[number]
 
-    def exchange(self, observation: Observation, number: int = 0) -> TracedExchange:
+    def exchange(self, observation: Observation, number: int | None = None) -> TracedExchange:
         """What a span reports as a request and its response."""
         exchange = exchange_of_span(self.call(observation, number))
         assert exchange is not None  # the span is one of a model call
         return exchange
 
-    def output(self, observation: Observation, number: int = 0) -> ChatOutput:
-        """What was sent. Skips the case if the provider sent no response."""
-        if len(observation.requests) <= number or (output := observation.requests[number].output) is None:
+    def output(self, observation: Observation, number: int | None = None) -> ChatOutput:
+        """What was sent, by default the main response. Skips the case if the provider sent none."""
+        output = observation.requests[observation.main if number is None else number].output
+        if output is None:
             self.skip("the provider sent no response")
         return output
+
+    def expect_one_request(self, observation: Observation) -> None:
+        """Skip the case if the app calls the model several times, so that a metric's values are of all calls."""
+        if (count := len(observation.requests)) != 1:
+            self.skip(f"the app sends the model {count} requests for one of its own: the metric has values of all")
 
     def expect_field(self, what: str, span: Span, field: str, expected: Any) -> None:
         """Check that a field is reported, with this value; skips the case if the provider sent none."""
@@ -111,7 +119,7 @@ class TelemetryTrial(Trial):
     def leave(self, scenario: str) -> Observation:
         """What was observed when the reader left. Skips the case if the app did not notice that."""
         observation = self.observe(scenario)
-        entry = observation.requests[0].entry
+        entry = observation.requests[observation.main].entry
         if entry.outcome != "client_left":
             self.skip(f"leaving: the app read on after its reader left ({entry.outcome}), see the pipeline suite")
         return observation

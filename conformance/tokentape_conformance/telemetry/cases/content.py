@@ -58,7 +58,7 @@ def response_left_out(trial: TelemetryTrial) -> None:
 )
 def prompt_left_out(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
-    prompts = _prompts(observation.requests[0])
+    prompts = _prompts(observation.requests[observation.main])
     if not prompts:
         trial.skip(f"the app's prompt is shorter than {_LONG} characters")
     _expect_absent(trial, "the prompt", observation, prompts)
@@ -99,7 +99,7 @@ def response_recorded(trial: TelemetryTrial) -> None:
 def prompt_recorded(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
     recorded = read_content(trial.exchange(observation).request).messages
-    sent = read_content(observation.requests[0].body).messages
+    sent = read_content(observation.requests[observation.main].body).messages
     texts = [(message.role, message.text) for message in recorded]
     trial.expect("the messages", texts or NOT_REPORTED, [(message.role, message.text) for message in sent])
 

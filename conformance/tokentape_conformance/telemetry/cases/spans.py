@@ -75,7 +75,7 @@ def _plain(value: object) -> object:
 def covers_the_stream(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
     trial.call(observation)
-    times, arrived = observation.timeline, observation.requests[0].entry.time
+    times, arrived = observation.timeline, observation.requests[observation.main].entry.time
     durations = [
         (span.end - span.start).total_seconds() for span in observation.received.model_spans if span.start and span.end
     ]
@@ -103,5 +103,5 @@ def streamed(trial: TelemetryTrial) -> None:
 )
 def request_model(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
-    requested = observation.requests[0].entry.model
+    requested = observation.requests[observation.main].entry.model
     trial.expect_field("requested model", trial.call(observation), "request_model", requested)

@@ -16,7 +16,7 @@ SPANS, METRICS = "semantic-conventions-genai, model spans", "semantic-convention
 
 
 def _first_chunk_bounds(observation: Observation) -> tuple[float, float, str]:
-    times, arrived = observation.timeline, observation.requests[0].entry.time
+    times, arrived = observation.timeline, observation.requests[observation.main].entry.time
     return times.steps[0] - arrived, times.steps[1] - times.began, "from the request to the first chunk"
 
 
@@ -41,6 +41,7 @@ def first(trial: TelemetryTrial) -> None:
 )
 def first_metric(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
+    trial.expect_one_request(observation)
     point, name, convention = trial.metric(observation, "first_chunk")
     trial.expect("the number of values", point.values, 1)
     reported = Reported(point.sum, name, convention)
@@ -56,8 +57,9 @@ def first_metric(trial: TelemetryTrial) -> None:
 )
 def per_chunk(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
+    trial.expect_one_request(observation)
     point, name, convention = trial.metric(observation, "per_chunk")
-    steps, frames = observation.timeline.steps, observation.requests[0].entry.frames_sent
+    steps, frames = observation.timeline.steps, observation.requests[observation.main].entry.frames_sent
     if not len(steps) - 1 <= point.values < frames:
         expected = Prose(f"{len(steps) - 1} to {frames - 1}: {len(steps)} chunks with text, in {frames} frames")
         trial.fail("the number of values", Prose(f"{point.values:g} ({name}, {convention})"), expected)
@@ -75,9 +77,10 @@ def per_chunk(trial: TelemetryTrial) -> None:
 )
 def duration(trial: TelemetryTrial) -> None:
     observation = trial.observe("whole")
+    trial.expect_one_request(observation)
     point, name, convention = trial.metric(observation, "duration")
     trial.expect("the number of values", point.values, 1)
-    times, arrived = observation.timeline, observation.requests[0].entry.time
+    times, arrived = observation.timeline, observation.requests[observation.main].entry.time
     low, high = times.steps[-1] - arrived, times.settled - times.began
     reported = Reported(point.sum, name, convention)
     trial.expect_between("the duration", reported, low, high, "from the request at least to the last token")

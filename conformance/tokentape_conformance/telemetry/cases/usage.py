@@ -80,6 +80,7 @@ def usage_metric(trial: TelemetryTrial) -> None:
     usage = trial.output(observation).usage
     if usage.input is None:
         trial.skip("the provider sent no usage: the app does not request it")
+    trial.expect_one_request(observation)
     trial.metric(observation, "tokens")
     found = list(metric(observation.received.points, "tokens"))
     name, convention = found[0][1:]
