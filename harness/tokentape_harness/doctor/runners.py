@@ -23,6 +23,7 @@ from tokentape_harness.doctor.job import PLUGIN, VARIABLE, Diagnosed, Job, Progr
 from tokentape_harness.errors import DoctorError, FlushError
 from tokentape_harness.flush.reading.command import end_command, start_command
 from tokentape_harness.flush.targets import CommandTarget
+from tokentape_harness.testing.control_api import URL
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
@@ -96,9 +97,11 @@ def _lines(command: Sequence[str], job: Job, on_run: OnRun) -> Sequence[Diagnose
 @contextmanager
 def _started(command: Sequence[str], more: dict[str, str], output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """A process of this command, which has ended at the end of the block."""
+    # A server in another process can't be varied from here: the fixtures start their own.
+    own = {name: value for name, value in os.environ.items() if name != URL}
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's own command
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **more}
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env={**own, **more}
         )
     except OSError as error:
         raise DoctorError(f"{command[0]}: can't be run ({error.strerror or error})") from None

@@ -160,6 +160,9 @@ class Stream(msgspec.Struct, frozen=True, dict=True):
         if parts:
             return " and ".join(parts)
         value = self.documents[event]
+        inner = value.get("delta") if isinstance(value, dict) else None
+        if isinstance(inner, dict) and inner.get("type") == "input_json_delta":
+            return _arguments(first=True)  # Anthropic sends an empty one first
         kind = value.get("type") if isinstance(value, dict) else None
         if isinstance(value, dict) and value.get("error"):
             return "the error"

@@ -73,6 +73,21 @@ def test_the_smallest_change_is_named(calls):
     assert found.findings[0].variation == f"join:0.{border}"
 
 
+@pytest.mark.parametrize(
+    ("ended", "changed", "verdict"),
+    [((), (0,), "found"), ((0,), (), "found"), ((0, 1), (0, 1), "found"), ((0, 1), (1, 0), "flaky")],
+)
+def test_only_another_order_of_ends_is_left_to_the_order(calls, ended, changed, verdict):
+    """A split is not blamed if the responses end in another order with it; an end that is not known is no order."""
+
+    def run(changes: Variation, keys: Sequence[str]) -> Run:
+        joins = any(change.kind == "join" for change in changes)
+        sent = (calls.exchange, calls.exchange)
+        return Run("failed: X" if joins else "passed", "", (calls, calls), sent, changed if joins else ended)
+
+    assert diagnose("test", run, Limits(runs=60), clock=lambda: 0.0).verdict == verdict
+
+
 def test_a_test_that_fails_passes_otherwise(calls):
     """A test that fails as it is, and passes with a split, is reported the other way round."""
     found = diagnosed(lambda changes, _: "passed" if any(c.kind == "split" for c in changes) else "failed: X", calls)
@@ -193,6 +208,22 @@ def test_each_wire_is_varied_in_the_middle_of_its_events():
         tape = encode(Script.of(Text("Grüße aus Köln")), request, Instant())
         trials = [trial.name for trial in plan_trials([Stream(Exchange("POST", "", (), b"", wire.name, tape, 0.0))])]
         assert {"each event in a read of its own", "splits inside events", "pauses inside events"} <= set(trials)
+
+
+def test_tool_calls_have_the_same_names_in_each_wire():
+    """A name is followed by its first argument, also where a provider sends an empty one first."""
+    from tokentape_fake_provider import Script, ToolCall
+    from tokentape_fake_provider.encoding.encode import encode
+    from tokentape_fake_provider.timing import Instant
+    from tokentape_fake_provider.wires.wire import ProviderRequest
+
+    for wire in (wire for wire in WIRES.values() if wire.facts.tool_calls and wire.facts.argument_text):
+        request = ProviderRequest(wire.name, wire.facts.sample_model, stream=True, path=wire.paths[0], query="alt=sse")
+        tape = encode(Script.of("Hi", ToolCall.of("f", {"a": "b"})), request, Instant())
+        stream = Stream(Exchange("POST", "", (), b"", wire.name, tape, 0.0))
+        name = next(n for n in range(len(stream.events)) if "a tool call's name" in stream.noun(n))
+        sentence = describe((Change(0, name + 1, 0, "join"),), [stream])
+        assert sentence == "a tool call's name and its first argument arrive in one read", wire.name
 
 
 def stream_of(*events: str, reads: Sequence[int] = ()) -> Stream:
