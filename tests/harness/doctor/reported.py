@@ -49,10 +49,10 @@ def calls_without_first_arguments(data: Iterable[bytes]) -> list[tuple[str, Any]
 
 
 def text_of_events(data: Iterable[bytes]) -> str:
-    """nullclaw/nullclaw#509: events end at two line feeds, and a line is data only if it has no other line end."""
+    """nullclaw/nullclaw#509: events end at two line feeds, which a stream with other line ends does not have."""
     text = ""
-    for event in b"".join(data).split(b"\n\n"):
-        if event.startswith(b"data:") and not event.strip().endswith(b"[DONE]"):
+    for event in map(bytes.strip, b"".join(data).split(b"\n\n")):
+        if event.startswith(b"data:") and not event.endswith(b"[DONE]"):
             text += delta(json.loads(event[5:])).get("content") or ""
     return text
 
