@@ -33,7 +33,7 @@ class Answer:
 class Stack(Protocol):
     """A web stack with an application that answers `GET /ID`."""
 
-    def get(self, id: str, last_event_id: str | None = None, query: str = "") -> Answer:  # noqa: A002
+    def get(self, id: str, last_event_id: str | None = None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
         """The answer to one request, whose body is read as far as the caller wants."""
 
 
@@ -67,7 +67,7 @@ class ASGI(_Loop):
 
         return app
 
-    def get(self, id: str, last_event_id: str | None = None, query: str = "") -> Answer:  # noqa: A002
+    def get(self, id: str, last_event_id: str | None = None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
         """The answer to one request."""
         headers = [(b"host", b"testserver")]
         if last_event_id is not None:
@@ -76,7 +76,7 @@ class ASGI(_Loop):
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
-            "method": "GET",
+            "method": method,
             "scheme": "http",
             "path": f"/{id}",
             "raw_path": f"/{id}".encode(),
@@ -131,7 +131,7 @@ class FastAPI(ASGI):
 
         app = fastapi.FastAPI()
 
-        @app.get("/{id}")
+        @app.api_route("/{id}", methods=["GET", "HEAD"])
         async def rejoin(id: str) -> Any:  # noqa: A002
             return responses.starlette(id)
 
@@ -148,11 +148,11 @@ class WSGI:
         """The application."""
         return lambda environ, start_response: responses.wsgi(environ["PATH_INFO"][1:])(environ, start_response)
 
-    def get(self, id: str, last_event_id: str | None = None, query: str = "") -> Answer:  # noqa: A002
+    def get(self, id: str, last_event_id: str | None = None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
         """The answer to one request."""
         from wsgiref.util import setup_testing_defaults
 
-        environ: dict[str, Any] = {"PATH_INFO": f"/{id}", "QUERY_STRING": query}
+        environ: dict[str, Any] = {"PATH_INFO": f"/{id}", "QUERY_STRING": query, "REQUEST_METHOD": method}
         if last_event_id is not None:
             environ["HTTP_LAST_EVENT_ID"] = last_event_id
         setup_testing_defaults(environ)

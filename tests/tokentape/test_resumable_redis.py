@@ -24,6 +24,7 @@ from tokentape import (
     ChatMessage,
     ConfigurationError,
     EventsDroppedError,
+    RateLimitError,
     ResponseNotFoundError,
 )
 from tokentape.web import RedisBuffer, ResumableResponses
@@ -140,6 +141,24 @@ def test_replace_from_the_other_worker(workers: list[ResumableResponses]) -> Non
     assert all(b"new" in body(worker) for worker in workers)
     with pytest.raises(EventsDroppedError, match="an earlier response"):
         workers[0].open("a", last)
+
+
+def test_a_start_that_fails_leaves_its_successor_alone(workers: list[ResumableResponses]) -> None:
+    """A response of either worker that took the place of one whose stream can't be opened is kept, and readable."""
+    for successor in workers:
+        source = Source()
+
+        def refuse(successor: ResumableResponses = successor, source: Source = source) -> Any:
+            assert successor.start("a", source.stream, replace=True)
+            raise RateLimitError("slow down", status=429)
+
+        with pytest.raises(RateLimitError):
+            workers[0].start("a", refuse, replace=True)
+        reader = workers[1].open("a").frames()
+        source.messages.put(ChatMessage("x"))
+        assert b'"x"' in next(reader)
+        source.messages.put(None)
+        assert b"event: done" in b"".join(reader)
 
 
 def test_limits_and_expiry(redis: RedisServer, connect: Callable[..., RedisBuffer]) -> None:

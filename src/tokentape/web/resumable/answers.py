@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import msgspec
 
 from tokentape.errors import ResumeError
+
+log = logging.getLogger("tokentape.web")
 
 NO_CONTENT = 204
 """The status for a reader that has read all: `EventSource` then stops reconnecting."""
@@ -21,8 +24,12 @@ class Refusal(NamedTuple):
 
 
 def refusal(error: ResumeError) -> Refusal:
-    """Return the answer for an error, as JSON."""
-    body = msgspec.json.encode({"error": {"type": type(error).__name__, "message": str(error)}})
+    """Return the answer for an error, as JSON. What is wrong inside is logged, and no business of the reader."""
+    message = str(error)
+    if error.status >= 500:
+        log.warning("a resumable response can't be read: %s", message)
+        message = "the response can't be read at the moment: come back later"
+    body = msgspec.json.encode({"error": {"type": type(error).__name__, "message": message}})
     headers = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
     return Refusal(error.status, headers, body)
 

@@ -29,21 +29,22 @@ class ResumableASGI:
         require_asyncio()
         header = next((value for name, value in scope.get("headers", ()) if name.lower() == b"last-event-id"), b"")
         query = scope.get("query_string", b"").decode("latin-1")
+        head = scope.get("method") == "HEAD"
         try:
-            reader = await self._responses.aopen(self._id, requested_cursor(header.decode("latin-1"), query))
+            reader = await self._responses.aopen(self._id, requested_cursor(header.decode("latin-1"), query), head=head)
         except ResumeError as error:
-            await _refuse(refusal(error), send)
+            await _refuse(refusal(error), head, send)
             return
         try:
             if reader.at_end:
-                await _refuse(NOTHING_LEFT, send)
+                await _refuse(NOTHING_LEFT, head, send)
             else:
                 await send_frames(reader.aframes(), 200, self.raw_headers, receive, send)
         finally:
             reader.close()
 
 
-async def _refuse(answer: Refusal, send: Send) -> None:
+async def _refuse(answer: Refusal, head: bool, send: Send) -> None:
     headers = encoded_headers(answer.headers)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body, "more_body": False})

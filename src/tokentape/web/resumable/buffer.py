@@ -54,7 +54,7 @@ class Buffer(Protocol):
     def create(self, id: str, *, replace: bool) -> Future[EventSink | None]:  # noqa: A002 - the parameter's own name
         """Create a response; the result is None if there is one with this id, unless it is to be replaced.
 
-        One that is replaced is stopped first if it is running.
+        One that is replaced is stopped if it is running.
         """
 
     def open(self, id: str, failed: Callable[[Exception], Iterable[bytes]]) -> Future[EventLog]:  # noqa: A002
@@ -63,8 +63,8 @@ class Buffer(Protocol):
         Raises ResponseNotFoundError, BufferUnavailableError.
         """
 
-    def forget(self, id: str) -> Future[None]:  # noqa: A002
-        """Keep a response that has ended no longer."""
+    def forget(self, sink: Any) -> Future[None]:
+        """Keep the response of a sink no longer, which has ended; another one with its id is kept."""
 
     def stop(self, id: str) -> Future[bool]:  # noqa: A002
         """Stop a response in whatever process it runs; the result is whether it was running."""
@@ -144,14 +144,13 @@ class MemoryBuffer:
         with self._lock:
             self._expire()
             existing = self._responses.get(id)
-            if existing is not None and not replace:
-                return done(None)
-        if existing is not None:
-            existing.stop()
-        with self._lock:
-            if existing is not None and self._responses.get(id) is existing:
+            if existing is not None:
+                if not replace:
+                    return done(None)
                 self._forget(id)
             sink = self._responses[id] = MemorySink(self, id)
+        if existing is not None:
+            existing.stop()
         return done(sink)
 
     def open(self, id: str, failed: Callable[[Exception], Iterable[bytes]]) -> Future[EventLog]:  # noqa: A002, ARG002
@@ -162,11 +161,11 @@ class MemoryBuffer:
                 return done(self._responses[id].log)
         raise not_found(id)
 
-    def forget(self, id: str) -> Future[None]:  # noqa: A002
-        """Keep a response that has ended no longer."""
+    def forget(self, sink: Any) -> Future[None]:
+        """Keep the response of a sink no longer; another one with its id is kept."""
         with self._lock:
-            if id in self._ended:
-                self._forget(id)
+            if self._responses.get(sink.id) is sink:
+                self._forget(sink.id)
         return done(None)
 
     def stop(self, id: str) -> Future[bool]:  # noqa: A002

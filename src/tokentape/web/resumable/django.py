@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 def django_response(responses: ResumableResponses, request: HttpRequest, id: str) -> HttpResponseBase:  # noqa: A002
     """Return a response with the events after the request's cursor."""
     try:
-        return _response(responses.open(id, _cursor(request)), responses.headers, request)
+        return _response(
+            responses.open(id, _cursor(request), head=request.method == "HEAD"), responses.headers, request
+        )
     except ResumeError as error:
-        return _refuse(refusal(error))
+        return _refuse(refusal(error), request)
 
 
 async def adjango_response(
@@ -41,9 +43,11 @@ async def adjango_response(
 ) -> HttpResponseBase:
     """`django_response` for async views."""
     try:
-        return _response(await responses.aopen(id, _cursor(request)), responses.headers, request)
+        return _response(
+            await responses.aopen(id, _cursor(request), head=request.method == "HEAD"), responses.headers, request
+        )
     except ResumeError as error:
-        return _refuse(refusal(error))
+        return _refuse(refusal(error), request)
 
 
 class _AsyncBody:
@@ -64,7 +68,7 @@ def _cursor(request: HttpRequest) -> str | None:
 def _response(reader: Reader, headers: dict[str, str], request: HttpRequest) -> HttpResponseBase:
     if reader.at_end:
         reader.close()
-        return _refuse(NOTHING_LEFT)
+        return _refuse(NOTHING_LEFT, request)
     body = (
         _AsyncBody(reader)
         if isinstance(request, ASGIRequest)
@@ -73,5 +77,5 @@ def _response(reader: Reader, headers: dict[str, str], request: HttpRequest) -> 
     return StreamingHttpResponse(body, headers=headers)
 
 
-def _refuse(answer: Refusal) -> HttpResponseBase:
-    return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
+def _refuse(answer: Refusal, request: HttpRequest) -> HttpResponseBase:
+    return HttpResponse(b"" if request.method == "HEAD" else answer.body, status=answer.status, headers=answer.headers)

@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -50,7 +50,7 @@ class Pump:
         self._encoder = encoder_of(None)  # until the stream is there
         self._when_unread = when_unread
         self._clock = clock
-        self._cancel: Callable[[], object] | None = None
+        self._cancel: Callable[[], object] | None = None  # what closes the stream, or ends its opening
         self._ended = False
         self._timer: Call | None = None
         self._had_readers = False
@@ -58,6 +58,21 @@ class Pump:
         sink.attach(self)
 
     # What the stream reports.
+
+    async def opened(self, opening: Awaitable[Any]) -> Any:
+        """Return the stream that a coroutine opens; an empty one if the response is stopped meanwhile."""
+        task = asyncio.ensure_future(opening)
+        with self._lock:
+            self._cancel = lambda: task.get_loop().call_soon_threadsafe(task.cancel)
+            if self._ended:
+                task.cancel()
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait((task,))
+            raise
+        return () if task.cancelled() and self._ended else task.result()
 
     def start(self, stream: Any) -> None:
         """Start reading; an async stream needs a running event loop of asyncio."""
@@ -72,8 +87,9 @@ class Pump:
         with self._lock:
             self._cancel = cancel
             self._encoder = self._encoder_of(stream)
+        self.readers_changed()  # the seconds without a reader begin
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the response with an error."""
         if self._end("failed", lambda: self._encoder.error(error)):
             log.warning("a resumable response failed: %s", type(error).__name__)
@@ -90,7 +106,7 @@ class Pump:
                     if backlog is not None:
                         backlog.result()
             self._end("complete", self._encoder.end)
-        except Exception as error:
+        except BaseException as error:  # such as the Timeout of gevent: readers must not wait for ever
             self.fail(error)
         finally:
             for closable in (messages, stream):
@@ -153,15 +169,20 @@ class Pump:
         """Note that the number of readers changed; what happens after the last one has left is `when_unread`."""
         with self._lock:
             count = 0 if self._ended else self._sink.readers
-            unread = self._had_readers and count == 0 and not self._ended
+            unread = count == 0 and not self._ended and (self._had_readers or self._when_unread != "cancel")
             self._had_readers = self._had_readers or count > 0
             if not unread:
                 self._cancel_timer()
             elif not isinstance(self._when_unread, str) and self._timer is None:
                 deadline = self._clock.now() + self._when_unread * 1000.0
-                self._timer = self._clock.call_at(deadline, self.stop)
+                self._timer = self._clock.call_at(deadline, self._expire)
         if unread and self._when_unread == "cancel":
             self.stop()
+
+    def _expire(self) -> None:
+        with self._lock:  # a reader may have come when the clock had begun its call
+            if not self._sink.readers:
+                self.stop()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

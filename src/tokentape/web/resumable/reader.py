@@ -24,14 +24,21 @@ class Reader:
     """
 
     def __init__(
-        self, log: EventLog, number: int, failed: Callable[[Exception], Iterable[bytes]], timeouts: Timeouts
+        self,
+        log: EventLog,
+        number: int,
+        failed: Callable[[Exception], Iterable[bytes]],
+        timeouts: Timeouts,
+        *,
+        closed: bool = False,
     ) -> None:
         self.number = number
         self._log = log
         self._failed = failed
         self._timeouts = timeouts
-        self._closed = False
-        log.join()
+        self._closed = closed
+        if not closed:
+            log.join()
 
     @property
     def at_end(self) -> bool:

@@ -58,9 +58,9 @@ class RedisBuffer:
         """Return the log of a response. Raises ResponseNotFoundError, BufferUnavailableError."""
         return self._submit(lambda worker: worker.open(id, failed))
 
-    def forget(self, id: str) -> Future[None]:  # noqa: A002
-        """Keep a response that has ended no longer."""
-        return self._submit(lambda worker: worker.forget(id))
+    def forget(self, sink: Any) -> Future[None]:
+        """Keep the response of a sink no longer; another one with its id is kept."""
+        return self._submit(lambda worker: worker.forget(sink))
 
     def stop(self, id: str) -> Future[bool]:  # noqa: A002
         """Stop a response in whatever process it runs; the result is whether it was running."""

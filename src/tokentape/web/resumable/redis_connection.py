@@ -51,10 +51,6 @@ class RedisConnection:
                 raise reply
         return replies
 
-    async def delete(self, key: str) -> None:
-        """Delete a response."""
-        await self._client.delete(*(key + part for part in KEYS))
-
     async def subscribe(self, key: str) -> None:
         """Follow the channel of a response."""
         async with self._lock:

@@ -123,6 +123,12 @@ redis.call('PUBLISH', KEYS[1], 'stop')
 return 1
 """
 
+_FORGET: Final = f"""{_NAMES}
+-- ARGV: epoch.
+if redis.call('HGET', K, 'epoch') ~= ARGV[1] then return 0 end
+return redis.call('DEL', K, EVENTS, LEASE, READERS)
+"""
+
 _READ: Final = f"""{_NAMES}
 -- ARGV: worker, for how many ms it has readers (0: no longer), whether that is new.
 if redis.call('HGET', K, 'status') ~= 'running' then return 0 end
@@ -144,5 +150,6 @@ SCRIPTS: Final = {
     "renew": _RENEW,
     "bury": _BURY,
     "stop": _STOP,
+    "forget": _FORGET,
     "read": _READ,
 }

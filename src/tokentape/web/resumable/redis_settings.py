@@ -27,6 +27,9 @@ class RedisSettings(NamedTuple):
     lease: float
     prefix: str
 
+    def __repr__(self) -> str:
+        return f"RedisSettings({self.address!r})"  # reports of errors may show it
+
     @property
     def dropped_above(self) -> int:
         """Above how many bytes a response loses its oldest events."""

@@ -120,13 +120,11 @@ class RedisWorker:
         _, status, _, _, alive, _ = reply
         return "failed" if status == b"running" and not alive else status.decode()
 
-    async def forget(self, id: str) -> None:  # noqa: A002
-        """Delete a response that has ended here."""
-        key = self._settings.key(id)
-        if key in self._mirrors:
-            await self._until_ended(self._mirrors[key].log)
+    async def forget(self, sink: RedisSink) -> None:
+        """Delete the response of a sink, which has ended; another one with its id is kept."""
+        await self._until_ended(sink.log)
         with self._settings.errors():
-            await self._connection.delete(key)
+            await self._connection.run("forget", sink.key, sink.log.epoch)
 
     async def close(self) -> None:
         """Send what is left, and disconnect."""
@@ -309,7 +307,9 @@ class RedisWorker:
     def _drop(self, mirror: Mirror) -> bool:
         if self._mirrors.get(mirror.key) is mirror:
             del self._mirrors[mirror.key]
-        if not mirror.log.ended:
+        if mirror.sink is not None and not mirror.sink.closed:
+            self._lose([mirror.sink], _lost())
+        elif not mirror.log.ended:
             mirror.log.break_off(_lost())
         return False
 

@@ -88,7 +88,9 @@ class ResumableResponses:
             self._encoder_of: Callable[[object], FrameEncoder] = partial(frame_encoder, format)
         else:
             self._encoder_of = format
-        self.headers = response_headers(format if isinstance(format, str) else "sse", headers)
+        self.headers = response_headers(
+            format if isinstance(format, str) else "sse", {"cache-control": "no-store", **(headers or {})}
+        )
 
     # Starting and stopping.
 
@@ -118,7 +120,7 @@ class ResumableResponses:
             pump.start(_checked_stream(opened))
         except BaseException as error:
             with contextlib.suppress(TokentapeError):
-                self._not_opened(id, pump, error).result()
+                self._not_opened(sink, pump, error).result()
             raise
         return True
 
@@ -135,20 +137,22 @@ class ResumableResponses:
         pump = self._pump(sink)
         try:
             opened = stream() if _is_function(stream) else stream
-            pump.start(_checked_stream(await opened if inspect.isawaitable(opened) else opened))
+            if inspect.isawaitable(opened):
+                opened = await pump.opened(opened)
+            pump.start(_checked_stream(opened))
         except BaseException as error:
             with contextlib.suppress(TokentapeError):
-                await _result(self._not_opened(id, pump, error))
+                await _result(self._not_opened(sink, pump, error))
             raise
         return True
 
     def _pump(self, sink: EventSink) -> Pump:
         return Pump(sink, self._encoder_of, self._when_unread, self._clock)
 
-    def _not_opened(self, id: str, pump: Pump, error: BaseException) -> Future[None]:  # noqa: A002
+    def _not_opened(self, sink: EventSink, pump: Pump, error: BaseException) -> Future[None]:
         """End a response whose stream could not be opened, and forget it, so that it can be started again."""
         pump.fail(error if isinstance(error, Exception) else ConnectionAbortedError("the request was cancelled"))
-        return self._buffer.forget(id)
+        return self._buffer.forget(sink)
 
     def stop(self, id: str) -> bool:  # noqa: A002
         """Stop a response: the provider's connection is closed at once, and readers receive the end of what they have.
@@ -171,24 +175,26 @@ class ResumableResponses:
 
     # Reading.
 
-    def open(self, id: str, last_event_id: str | None = None) -> Reader:  # noqa: A002
+    def open(self, id: str, last_event_id: str | None = None, *, head: bool = False) -> Reader:  # noqa: A002
         """Return a reader of a response, from the event after this one or from the start.
+
+        With `head` it receives nothing and does not count as a reader: for the answer to a HEAD request.
 
         Raises ResumeError, whose `status` is the HTTP status to answer with.
         """
         cursor = parse_cursor(last_event_id)
-        return self._reader(self._open(id).result(), cursor)
+        return self._reader(self._open(id).result(), cursor, head)
 
-    async def aopen(self, id: str, last_event_id: str | None = None) -> Reader:  # noqa: A002
+    async def aopen(self, id: str, last_event_id: str | None = None, *, head: bool = False) -> Reader:  # noqa: A002
         """`open` for coroutines."""
         cursor = parse_cursor(last_event_id)
-        return self._reader(await _result(self._open(id)), cursor)
+        return self._reader(await _result(self._open(id)), cursor, head)
 
     def _open(self, id: str) -> Future[EventLog]:  # noqa: A002
         return self._buffer.open(id, self._failed)
 
-    def _reader(self, log: EventLog, cursor: Any) -> Reader:
-        return Reader(log, number_in(log, cursor), self._failed, self._timeouts)
+    def _reader(self, log: EventLog, cursor: Any, head: bool) -> Reader:
+        return Reader(log, number_in(log, cursor), self._failed, self._timeouts, closed=head)
 
     def _failed(self, error: Exception) -> Iterable[bytes]:
         return self._encoder_of(None).error(error)

@@ -26,18 +26,19 @@ class ResumableWSGI:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Begin the answer, and return its body."""
         cursor = requested_cursor(environ.get("HTTP_LAST_EVENT_ID"), environ.get("QUERY_STRING", ""))
+        head = environ.get("REQUEST_METHOD") == "HEAD"
         try:
-            reader = self._responses.open(self._id, cursor)
+            reader = self._responses.open(self._id, cursor, head=head)
         except ResumeError as error:
-            return _refuse(refusal(error), start_response)
+            return _refuse(refusal(error), head, start_response)
         if reader.at_end:
             reader.close()
-            return _refuse(NOTHING_LEFT, start_response)
+            return _refuse(NOTHING_LEFT, head, start_response)
         headers = self._responses.headers
         start_response("200 OK", list(headers.items()))
         return WSGIStream(reader.frames(), reader.close, headers, reader_left(environ))
 
 
-def _refuse(answer: Refusal, start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _refuse(answer: Refusal, head: bool, start_response: Callable[..., Any]) -> Iterable[bytes]:
     start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers.items()))
-    return [answer.body] if answer.body else []
+    return [answer.body] if answer.body and not head else []
