@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tokentape_conformance.telemetry.received import Received
+from tokentape_conformance.telemetry.received import Received, is_cumulative, is_new
 from tokentape_conformance.telemetry.sink import Export, Sink
 from tokentape_harness.errors import UsageError
 from tokentape_harness.traces.dialects import error_type, first_chunk, read
@@ -119,6 +119,15 @@ def test_metrics_are_what_changed(
         ("a", 2.0, 2.5),
         ("b", 1.0, 0.5),
     ]
+
+
+def test_which_exports_are_waited_for() -> None:
+    """Metrics that repeat at each interval are waited for once; until nothing new arrives counts everything else."""
+    cumulative, delta = (metrics(f"AGGREGATION_TEMPORALITY_{kind}", 1, 1.0) for kind in ("CUMULATIVE", "DELTA"))
+    gauge = Export("metrics", NOW, {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "g", "gauge": {}}]}]}]})
+    exports = (cumulative, delta, gauge, Export("traces", NOW, traces(span())))
+    assert [is_new(export) for export in exports] == [False, True, False, True]
+    assert [is_cumulative(export) for export in exports] == [True, False, False, False]
 
 
 def test_a_span_of_an_earlier_response_is_left_out() -> None:

@@ -12,6 +12,9 @@ import msgspec
 from tokentape_conformance.app_target import AppOptions
 from tokentape_harness.errors import UsageError
 
+QUIET: Final = 0.3
+"""Longer than the intervals of the exporters that the suite sets (s)."""
+QUIET_OF_A_RUNNING_APP: Final = 1.0
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "metrics": "the app exports metrics of model calls",
@@ -30,13 +33,14 @@ class TelemetryOptions(AppOptions, frozen=True, forbid_unknown_fields=True):
 
     `content` is whether the app is set to record prompts and responses. `otlp_port` is the port of the receiver.
     `delay` is how long telemetry may take to arrive after a response, `quiet` how long nothing more must arrive until
-    it counts as complete, both in s.
+    it counts as complete, both in s; by default `quiet` is longer than the exporters' intervals where the suite sets
+    these, and 1 s for a running app.
     """
 
     content: Literal["on", "off"] = "off"
     otlp_port: int | None = None
     delay: float = 3.0
-    quiet: float = 1.0
+    quiet: float | None = None
 
 
 def read_options(options: Mapping[str, str]) -> TelemetryOptions:

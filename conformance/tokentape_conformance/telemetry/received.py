@@ -81,6 +81,16 @@ def collected(export: Export) -> float:
     return max((number(point.get("timeUnixNano")) or 0.0 for *_, point in points), default=0.0) / 1e9
 
 
+def is_new(export: Export) -> bool:
+    """Whether it can't be the same as the last one: no metrics, or differences (delta), which come when there are."""
+    return export.signal != "metrics" or any(is_delta for *_, is_delta, _ in _points(export.fields))
+
+
+def is_cumulative(export: Export) -> bool:
+    """Whether it has metrics that are exported at each interval, with new values or without."""
+    return export.signal == "metrics" and any(not is_delta for *_, is_delta, _ in _points(export.fields))
+
+
 def _totals(exports: Sequence[Export]) -> dict[str, tuple[str, Mapping[str, Any], float, float]]:
     """The count and sum of each series: of the last export, or of all where each has only what is new (delta)."""
     totals: dict[str, tuple[str, Mapping[str, Any], float, float]] = {}

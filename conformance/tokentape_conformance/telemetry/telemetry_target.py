@@ -8,8 +8,14 @@ from typing import Any
 
 from tokentape_conformance.app_target import AppTarget
 from tokentape_conformance.telemetry.observation import Observation, Timeline, sent
-from tokentape_conformance.telemetry.options import CAPABILITIES, TelemetryOptions, environment
-from tokentape_conformance.telemetry.received import Received, collected
+from tokentape_conformance.telemetry.options import (
+    CAPABILITIES,
+    QUIET,
+    QUIET_OF_A_RUNNING_APP,
+    TelemetryOptions,
+    environment,
+)
+from tokentape_conformance.telemetry.received import Received, collected, is_cumulative, is_new
 from tokentape_conformance.telemetry.scenarios import SCENARIOS
 from tokentape_conformance.telemetry.sink import OTLP_PORT, Export, Sink
 from tokentape_fake_provider.wires import WIRES
@@ -30,9 +36,12 @@ class TelemetryTarget(AppTarget):
         self.wire: str | None = None
         """The wire format of the app's requests to the model, as soon as it is known."""
         self._observations: dict[str, Observation | HarnessError] = {}
+        is_running = (by_url(name) or options.reader) and not options.command
+        quiet = QUIET_OF_A_RUNNING_APP if is_running else QUIET
+        self._quiet = quiet if options.quiet is None else options.quiet
         port = options.otlp_port
         if port is None:
-            port = OTLP_PORT if (by_url(name) or options.reader) and not options.command else 0
+            port = OTLP_PORT if is_running else 0
         self.sink = Sink(port)
         try:
             super().__init__(name, options, CAPABILITIES, app, environment(self.sink.url, options.content))
@@ -105,21 +114,23 @@ class TelemetryTarget(AppTarget):
         return Observation(tuple(map(sent, entries)), markers, timeline, received)
 
     def _settle(self, since: int, began: float) -> None:
-        """Wait for the first span of a model call, then until nothing more arrives, then for metrics."""
+        """Wait for the first span of a model call, then until nothing new arrives, then for metrics."""
         until = time.monotonic() + self.options.delay
         self.sink.wait(lambda new: bool(Received(new, (), began).model_spans), self.options.delay, since)
-        quiet = self.options.quiet
+        quiet = self._quiet
         count = -1
-        while count < (count := _beside_metrics(self.sink.exports(since))) and time.monotonic() < until:
-            self.sink.wait(lambda new, known=count: _beside_metrics(new) > known, quiet, since)  # type: ignore[misc]
+        while count < (count := _news(self.sink.exports(since))) and time.monotonic() < until:
+            self.sink.wait(lambda new, known=count: _news(new) > known, quiet, since)  # type: ignore[misc]
         # Whether the app exports metrics is unknown at its first response; later ones must not get that one's.
-        if not self._observations or any(export.signal == "metrics" for export in self.sink.exports()):
+        exports = self.sink.exports()
+        has_metrics = any(export.signal == "metrics" for export in exports)
+        if any(map(is_cumulative, exports)) or not (has_metrics or self._observations):
             complete = time.time() - quiet / 2
             self.sink.wait(lambda new: _collected(new) >= complete, max(0.0, until - time.monotonic()), since)
 
 
-def _beside_metrics(exports: Sequence[Export]) -> int:
-    return sum(export.signal != "metrics" for export in exports)
+def _news(exports: Sequence[Export]) -> int:
+    return sum(map(is_new, exports))
 
 
 def _collected(exports: Sequence[Export]) -> float:

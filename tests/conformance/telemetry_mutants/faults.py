@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from tests.conformance.telemetry_mutants.ground import Call, Ground, broken, prompt_of, text_of, tools_of
+from tests.conformance.telemetry_mutants.ground import Call, Ground, prompt_of, text_of, tools_of
+from tests.conformance.telemetry_mutants.recorded import broken
 from tokentape import BadRequestError, ConnectionFailedError, ServerError
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
 

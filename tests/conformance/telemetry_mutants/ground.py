@@ -7,35 +7,11 @@ import os
 import secrets
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from tests.conformance.mutants import mutant
 from tests.conformance.pipelines.chatting import QUESTION, TOOLS, provider
 from tokentape import ChatMessage, ChatOutput, RateLimitError
-from tokentape_conformance.telemetry.options import TelemetryOptions
-from tokentape_conformance.telemetry.telemetry_target import TelemetryTarget
-
-MakerT = TypeVar("MakerT", bound=Callable[[], Any])
-
-
-def hurried(content: Literal["on", "off"]) -> TelemetryOptions:
-    """Options for an app in process, which exports before its response ends."""
-    return TelemetryOptions(content=content, patience=0.3, limit=5.0, start=10.0, delay=1.5, quiet=0.05)
-
-
-def broken(case: str, content: Literal["on", "off"] = "off") -> Callable[[MakerT], MakerT]:
-    """Register an app; its docstring is the fault, and this case finds it."""
-
-    def register(make: MakerT) -> MakerT:
-        def target() -> TelemetryTarget:
-            return TelemetryTarget(make.__name__, hurried(content), app=make())
-
-        target.__name__, target.__doc__ = make.__name__, make.__doc__
-        mutant("telemetry", case)(target)
-        return make
-
-    return register
 
 
 class Call:
@@ -181,7 +157,9 @@ class Ground:
             {"name": name, "histogram": {"aggregationTemporality": 1, "dataPoints": list(map(_point, values))}}
             for name, values in self.metrics(call).items()
         ]
-        _post("metrics", {"resourceMetrics": [{"scopeMetrics": [{"scope": {"name": "ground"}, "metrics": points}]}]})
+        self.send(
+            "metrics", {"resourceMetrics": [{"scopeMetrics": [{"scope": {"name": "ground"}, "metrics": points}]}]}
+        )
         status = {"code": 2, "message": "failed"} if self.is_error(call) else {}
         span = {
             "traceId": secrets.token_hex(16),
@@ -193,7 +171,13 @@ class Ground:
             "status": status,
         }
         spans = [{**span, "spanId": secrets.token_hex(8)} for _ in range(self.spans(call))]
-        _post("traces", {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "ground"}, "spans": spans}]}]})
+        self.send("traces", {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "ground"}, "spans": spans}]}]})
+
+    def send(self, signal: str, fields: dict[str, Any]) -> None:
+        """Send one export."""
+        url = f"{os.environ['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/{signal}"
+        request = urllib.request.Request(url, json.dumps(fields).encode(), {"content-type": "application/json"})
+        urllib.request.urlopen(request, timeout=10).close()
 
 
 def prompt_of(call: Call) -> str:
@@ -235,9 +219,3 @@ def _value(value: Any) -> dict[str, Any]:
             return {"arrayValue": {"values": list(map(_value, value))}}
         case _:
             return {"stringValue": value}
-
-
-def _post(signal: str, fields: dict[str, Any]) -> None:
-    url = f"{os.environ['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/{signal}"
-    request = urllib.request.Request(url, json.dumps(fields).encode(), {"content-type": "application/json"})
-    urllib.request.urlopen(request, timeout=10).close()
