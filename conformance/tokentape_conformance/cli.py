@@ -235,7 +235,7 @@ def telemetry(
     patience: Patience = 2.0,
     limit: Limit = 15.0,
 ) -> int:
-    """Check an app's telemetry: do its spans and metrics report what the provider sent?"""
+    """Check whether an app's spans and metrics report what the provider sent."""
     from tokentape_conformance.command import conformance
 
     name, options = _app_options(

@@ -27,7 +27,7 @@ def test_the_packages_are_those_of_the_extras() -> None:
     wanted = {re.split(r"[^a-z0-9-]", line)[0] for line in requires("tokentape") or () if "extra == " in line}
     installed = {name.lower(): package for package, names in packages_distributions().items() for name in names}
     own = {"tokentape", "httptools", "uvloop", "botocore", "hypercorn", "websockets", "prometheus-client", "locust"}
-    own |= {"opentelemetry-api", "regex"}
+    own |= {"opentelemetry-api", "opentelemetry-proto", "regex", "testcontainers"}
     modules = {installed[name] for name in wanted - own}
     assert modules - {"_pytest", "py", "_yaml"} <= PACKAGES
 
