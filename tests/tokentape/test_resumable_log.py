@@ -112,6 +112,8 @@ def test_the_header_comes_before_the_parameter() -> None:
     """EventSource adds the header when it reconnects, to the same URL as before."""
     assert requested_cursor("a-2", "x=1&last_event_id=a-1") == "a-2"
     assert requested_cursor("", "x=1&last_event_id=a-1") == "a-1"
+    assert requested_cursor(" ", "x=1&last_event_id=a-1") == "a-1"
+    assert requested_cursor(" a-2 \t", "") == "a-2"  # servers pass on the white space around a header's value
     assert requested_cursor(None, "x=1") is None
 
 

@@ -164,8 +164,8 @@ class MemoryBuffer:
     def forget(self, sink: Any) -> Future[None]:
         """Keep the response of a sink no longer; another one with its id is kept."""
         with self._lock:
-            if self._responses.get(sink.id) is sink:
-                self._forget(sink.id)
+            if self._responses.get(id := sink.id) is sink:  # noqa: A001
+                self._forget(id)
         return done(None)
 
     def stop(self, id: str) -> Future[bool]:  # noqa: A002

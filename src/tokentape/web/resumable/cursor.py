@@ -24,7 +24,7 @@ class Cursor(NamedTuple):
 
 def requested_cursor(header: str | None, query_string: str) -> str | None:
     """Return the event id that a request has in its header `Last-Event-ID`, else in its query parameter."""
-    return header or next(iter(parse_qs(query_string).get(PARAMETER, ())), None)
+    return (header or "").strip() or next(iter(parse_qs(query_string).get(PARAMETER, ())), None)
 
 
 def parse_cursor(text: str | None) -> Cursor | None:
