@@ -9,20 +9,33 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+import msgspec
 
 from tests.clients.environments import command, versions
+from tests.conformance import leftovers
+from tokentape_conformance.execution import run_case
+from tokentape_conformance.plan import plan
+from tokentape_conformance.result import Result
+from tokentape_conformance.telemetry.options import QUIET, TelemetryOptions, environment
 from tokentape_conformance.telemetry.suite import SUITE
+from tokentape_conformance.telemetry.telemetry_target import TelemetryTarget
+from tokentape_harness.testing.sdk_environment import sdk_environment
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "telemetry-truth.md"
 _BEGIN: Final = "<!-- written by python -m tests.clients.telemetry_table -->\n"
 _END: Final = "<!-- end -->\n"
+# Each is mostly waiting.
+_AT_ONCE: Final = 4
 _OUR_APP: Final = "tests.conformance.pipelines.traced_app:app"
 
 
@@ -60,49 +73,91 @@ INSTRUMENTATIONS: Final = (
 )
 
 
-def column(one: Instrumentation, content_modes: Sequence[Literal["on", "off"]] = ("off", "on")) -> dict[str, str]:
-    """The cell of each case. Raises `UnavailableError` where the environment can't be had."""
-    reports = {mode: report(one, mode) for mode in content_modes}
-    cells: dict[str, str] = {}
-    for mode, found in reports.items():
-        for result in found["results"]:
-            cell, before = _cell(result), cells.get(result["case"])
-            if before in (None, "-"):
-                cells[result["case"]] = cell
-            elif before != "yes" and cell == "yes" and mode == "on":
-                cells[result["case"]] = "with content"
+def columns(wanted: Sequence[Instrumentation], apps: Apps) -> dict[str, dict[str, str]]:
+    """The cell of each case, for each instrumentation."""
+    with leftovers.cleared(), ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda one: _column(one, apps), wanted)
+        return {one.name: cells for one, cells in zip(wanted, found, strict=True)}
+
+
+def _column(one: Instrumentation, apps: Apps) -> dict[str, str]:
+    """With content off; then with content on the cases that may have another outcome."""
+    lacking = {lack.partition("=")[0] for lack in one.lacks}
+    if "content_off" in lacking:
+        return {result.case: _cell(result) for result in results(one, "on", apps)}
+    cells = {result.case: _cell(result) for result in results(one, "off", apps)}
+    if "content_on" not in lacking:
+        for result in results(one, "on", apps, [case for case, cell in cells.items() if cell != "yes"]):
+            cell = _cell(result)
+            if cells[result.case] == "-":
+                cells[result.case] = cell
+            elif cell == "yes":
+                cells[result.case] = "with content"
     return cells
 
 
-def _cell(result: Mapping[str, Any]) -> str:
-    match result["status"]:
+def _cell(result: Result) -> str:
+    match result.status:
         case "passed":
             return "yes"
         case "skipped":
             return "-"
         case _:
-            seen = result["findings"][0]["seen"]
+            seen = result.findings[0].seen
             return "missing" if seen in ("not reported", "none", "no span of a model call") else "**wrong**"
 
 
-def report(one: Instrumentation, content: Literal["on", "off"], *arguments: str) -> dict[str, Any]:
-    """The report of a run as JSON, with these options. Raises `UnavailableError`."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "report.json"
-        lacks = [word for lack in one.lacks for word in ("--lacks", lack)]
-        target = [_OUR_APP, "--path", "/sse"]
-        served: list[str] = []
-        if one.argument:
-            port = _free_port()
-            target = [f"http://127.0.0.1:{port}/"]
-            served = ["--", *command("tracing", "instrumented_app"), one.argument, str(port)]
-        options = ["--content", content, "--json", str(file), "--start", "240", *lacks, *arguments]
-        run = [sys.executable, "-m", "tokentape_harness.cli", "conformance", "telemetry", *target, *options, *served]
-        ran = subprocess.run(run, env={**os.environ, **one.environment}, capture_output=True, text=True, check=False)
-        if ran.returncode not in (0, 1):
-            raise RuntimeError(f"{one.name}: {ran.stderr}")
-        found: dict[str, Any] = json.loads(file.read_text())
-        return found
+class Apps:
+    """Starts the same small app with one instrumentation each, in a process that has imported the SDKs already.
+
+    Raises `UnavailableError` where their environment can't be had.
+    """
+
+    def __enter__(self) -> Apps:
+        self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with other:
+            words = [*command("tracing", "instrumented_app"), "--fork", str(other.fileno())]
+            self._process = subprocess.Popen(words, pass_fds=[other.fileno()])
+        self._lock = threading.Lock()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._control.close()
+        self._process.wait()
+
+    @contextlib.contextmanager
+    def serving(self, instrumentation: str, environment: Mapping[str, str]) -> Iterator[str]:
+        """The URL of an app with these variables."""
+        with socket.create_server(("127.0.0.1", 0)) as listener, self._lock:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            message = json.dumps({"instrumentation": instrumentation, "environment": dict(environment)})
+            socket.send_fds(self._control, [message.encode()], [listener.fileno()])
+            process = int(self._control.recv(100))
+        try:
+            yield url
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def results(
+    one: Instrumentation, content: Literal["on", "off"], apps: Apps, patterns: Sequence[str] = ()
+) -> Sequence[Result]:
+    """The results of these cases, by default of all."""
+    options = TelemetryOptions(content=content, lacks="\n".join(one.lacks), start=240.0, quiet=QUIET)
+    if not one.argument:
+        return _run(TelemetryTarget(_OUR_APP, msgspec.structs.replace(options, path="/sse")), patterns)
+    ports = [_free_port(), _free_port()]
+    provider, receiver = (f"http://127.0.0.1:{port}" for port in ports)
+    variables = {**sdk_environment(provider), **environment(receiver, content, one.environment), **one.environment}
+    with apps.serving(one.argument, variables) as url:
+        options = msgspec.structs.replace(options, provider_port=ports[0], otlp_port=ports[1])
+        return _run(TelemetryTarget(url, options), patterns)
+
+
+def _run(target: TelemetryTarget, patterns: Sequence[str]) -> Sequence[Result]:
+    with contextlib.closing(target):
+        return [run_case(SUITE, target, planned) for planned in plan(SUITE, target, patterns=patterns)]
 
 
 def _free_port() -> int:
@@ -132,16 +187,15 @@ def table(columns: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join(["", *("| " + " | ".join(row) + " |" for row in rows), "", ""])
 
 
-def main(wanted: Sequence[str]) -> None:
+def main(names: Sequence[str]) -> None:
     """Run what is wanted, and write the page."""
-    for one in INSTRUMENTATIONS:
-        if not wanted or one.name in wanted:
-            cells = column(one)
-            text = PAGE.read_text()
-            before, _, rest = text.partition(_BEGIN)
-            columns = {**written(text), one.name: cells}
-            PAGE.write_text(f"{before}{_BEGIN}{table(columns)}{_END}{rest.partition(_END)[2]}")
-            print(one.name, one.version, sum(cell == "yes" for cell in cells.values()), flush=True)
+    with Apps() as apps:
+        found = columns([one for one in INSTRUMENTATIONS if not names or one.name in names], apps)
+    text = PAGE.read_text()
+    before, _, rest = text.partition(_BEGIN)
+    PAGE.write_text(f"{before}{_BEGIN}{table({**written(text), **found})}{_END}{rest.partition(_END)[2]}")
+    for name, cells in found.items():
+        print(name, sum(cell == "yes" for cell in cells.values()), flush=True)
 
 
 if __name__ == "__main__":

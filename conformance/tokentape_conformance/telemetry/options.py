@@ -52,9 +52,12 @@ def read_options(options: Mapping[str, str]) -> TelemetryOptions:
         raise UsageError(f"options of the telemetry suite: {error}; the known ones are {known}") from None
 
 
-def environment(url: str, content: Literal["on", "off"]) -> dict[str, str]:
-    """The variables for exporters, which send to `url` soon, and for instrumentations, which record content or not."""
-    on, latest = content == "on", "gen_ai_latest_experimental" in os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", "")
+def environment(url: str, content: Literal["on", "off"], own: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables for exporters, which send to `url` soon, and for instrumentations, which record content or not.
+
+    `own` is the environment of the app, which may choose the latest conventions.
+    """
+    on, latest = content == "on", "gen_ai_latest_experimental" in own.get("OTEL_SEMCONV_STABILITY_OPT_IN", "")
     modes = ("NO_CONTENT", "SPAN_ONLY") if latest else ("false", "true")
     hidden = "false" if on else "true"
     return {

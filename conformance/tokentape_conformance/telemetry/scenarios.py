@@ -176,6 +176,7 @@ def _leave(target: TelemetryTarget, timeline: Timeline, tokens: int) -> tuple[Ma
         with suppress(StepError):
             patience = target.options.patience
             target.app_bench.frames_until_left(stream, LEAVING_FRAMES, min(0.25, patience), patience)
+            target.app_bench.outcome(stream, patience)  # an app on a busy machine
     timeline.finished = time.time()
     return (markers,)
 

@@ -1,27 +1,33 @@
 """An app that streams by an official SDK, traced by one instrumentation, which exports as the environment says.
 
-python instrumented_app.py INSTRUMENTATION[+INSTRUMENTATION] PORT
+python instrumented_app.py INSTRUMENTATION[+INSTRUMENTATION] PORT    serves on this port
+python instrumented_app.py --fork FD                                 imports the SDKs once, and forks for each message
+
+A message over the socket FD is `{"instrumentation": ..., "environment": {...}}` as JSON, with a listening socket; the
+reply is the process's id.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-INSTRUMENTATION, PORT = sys.argv[1], int(sys.argv[2])
-MODEL = "claude-sonnet-4-5" if INSTRUMENTATION == "anthropic" else "gpt-4o-mini"
 QUESTION = "How deep is the sea at its deepest place?"
 SCHEMA = {"type": "object", "properties": {"sea": {"type": "string"}}, "required": ["sea"]}
 DESCRIPTION = "How deep a sea is, in m."
 
 
-def instrument() -> None:
+def instrument(instrumentation: str) -> None:
     """Set up OpenTelemetry as its documentation shows, and the instrumentation."""
-    if INSTRUMENTATION == "langfuse":
+    if instrumentation == "langfuse":
         from langfuse import Langfuse
 
         # It has no switch for content: what is recorded can be masked.
@@ -29,7 +35,7 @@ def instrument() -> None:
         import langfuse.openai  # noqa: F401 - replaces the SDK's methods
 
         return
-    if INSTRUMENTATION == "logfire":
+    if instrumentation == "logfire":
         import logfire
 
         logfire.configure(send_to_logfire=False, console=False)
@@ -53,7 +59,7 @@ def instrument() -> None:
     trace.set_tracer_provider(tracers)
     set_logger_provider(loggers)
     metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
-    for name in INSTRUMENTATION.split("+"):
+    for name in instrumentation.split("+"):
         match name:
             case "opentelemetry":
                 from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
@@ -66,16 +72,13 @@ def instrument() -> None:
         OpenAIInstrumentor().instrument()
 
 
-instrument()
-
-
 def openai_stream(client: Any, messages: list[Any]) -> Iterator[str]:
     """The texts of an answer; a call of the tool is answered, and the follow-up streamed."""
     tools = [{"type": "function", "function": {"name": "measure", "description": DESCRIPTION, "parameters": SCHEMA}}]
     calls: dict[int, dict[str, Any]] = {}
     options = {"include_usage": True}
     with client.chat.completions.create(
-        model=MODEL, messages=messages, tools=tools, stream=True, stream_options=options
+        model="gpt-4o-mini", messages=messages, tools=tools, stream=True, stream_options=options
     ) as stream:
         for chunk in stream:
             for choice in chunk.choices:
@@ -97,7 +100,9 @@ def anthropic_stream(client: Any, messages: list[Any]) -> Iterator[str]:
     """The same with the Messages API."""
     tools = [{"name": "measure", "description": DESCRIPTION, "input_schema": SCHEMA}]
     calls: list[dict[str, Any]] = []
-    with client.messages.create(model=MODEL, messages=messages, tools=tools, max_tokens=1000, stream=True) as stream:
+    with client.messages.create(
+        model="claude-sonnet-4-5", messages=messages, tools=tools, max_tokens=1000, stream=True
+    ) as stream:
         for event in stream:
             if event.type == "content_block_start" and event.content_block.type == "tool_use":
                 calls.append({"type": "tool_use", "id": event.content_block.id, "name": "measure", "input": ""})
@@ -113,24 +118,14 @@ def anthropic_stream(client: Any, messages: list[Any]) -> Iterator[str]:
         )
 
 
-if INSTRUMENTATION == "anthropic":
-    import anthropic
-
-    CLIENT, STREAM = anthropic.Anthropic(max_retries=1), anthropic_stream
-else:
-    import openai
-
-    CLIENT, STREAM = openai.OpenAI(max_retries=1), openai_stream
-
-
 class Handler(BaseHTTPRequestHandler):
-    """Answers every request with a stream of text, which an error breaks off."""
+    """Answers every request with the server's stream of text, which an error breaks off."""
 
     protocol_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
         """Stream an answer."""
-        texts = STREAM(CLIENT, [{"role": "user", "content": QUESTION}])
+        texts = self.server.texts([{"role": "user", "content": QUESTION}])
         try:
             first = next(texts, "")
         except Exception as error:
@@ -152,5 +147,54 @@ class Handler(BaseHTTPRequestHandler):
         """Be quiet."""
 
 
-os.environ.setdefault("OPENAI_API_KEY", "none")
-ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
+class Server(ThreadingHTTPServer):
+    """Serves on a socket that listens already."""
+
+    def __init__(self, listener: socket.socket, texts: Callable[[list[Any]], Iterator[str]]) -> None:
+        super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket, self.texts = listener, texts
+
+
+def serve(instrumentation: str, listener: socket.socket) -> None:
+    """Instrument, create the client, and serve."""
+    os.environ.setdefault("OPENAI_API_KEY", "none")
+    instrument(instrumentation)
+    if instrumentation == "anthropic":
+        import anthropic
+
+        texts = partial(anthropic_stream, anthropic.Anthropic(max_retries=1))
+    else:
+        import openai
+
+        texts = partial(openai_stream, openai.OpenAI(max_retries=1))
+    Server(listener, texts).serve_forever()
+
+
+def fork(control: socket.socket) -> None:
+    """Serve in a process for each message, until the socket closes; in the end stop them all."""
+    import anthropic  # noqa: F401
+    import openai  # noqa: F401
+    from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    children = []
+    while (received := socket.recv_fds(control, 1 << 16, 1))[0]:
+        message, (listener, *_), *_ = received
+        child = os.fork()
+        if child == 0:
+            control.close()
+            os.environ.update(json.loads(message)["environment"])
+            serve(json.loads(message)["instrumentation"], socket.socket(fileno=listener))
+        os.close(listener)
+        children.append(child)
+        control.send(str(child).encode())
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+if sys.argv[1] == "--fork":
+    fork(socket.socket(fileno=int(sys.argv[2])))
+else:
+    serve(sys.argv[1], socket.create_server(("127.0.0.1", int(sys.argv[2]))))
