@@ -28,7 +28,7 @@ PATTERNS = (
     "a(bc)?", "ab|abc", "a+b", "(ab)+c", "a[bc]*a", "(?:a|ab)(?:c|bca)", "a{2,3}b?", r"(a|b)\1c", "a*?c", "a.*?c",
     "a.*?b(ca)?", r"\bab\b", r"ab\b", r"\bc+", "a(?!b)", "ab(?!ca)", "a(?=bc)", "(?<=ab)c+", "(?<!a)b+c?", "abca|bc",
     "a.{2,4}?c|b", "(?i)AB c", "abc$", "^ab", "a(b|bc)(?!a)", r"\w+ \w+", "(?:a|b)+?c", r"a\s+b", "(?m)a$", "a.*c",
-    "b*",
+    "b*", "a$", r"a\B|b", "a(?!$)", r"a(?!\Z)", "a(?=b$)",
 )  # fmt: skip
 BOUNDARIES: tuple[Boundary, ...] = (
     "grapheme", "word", "sentence", "line", "markdown", "html", "url", "code_fence",
@@ -66,6 +66,27 @@ def test_however_a_text_is_split_what_is_shown_is_that_of_re_sub(pattern: str, t
     """The law of `replace`: pieces decide nothing."""
     expected = re.compile(pattern).sub(lambda match: "#" if match.group() else "", text)
     assert "".join(shown(replace(re.compile(pattern), by="#"), pieces(text, sizes))) == expected
+
+
+@pytest.mark.parametrize(
+    ("patterns", "text", "expected"),
+    [
+        ([r"(x)y", r"(['\"])sk.*?\1"], """xy 'sk-1"2' "sk-3'4" """, "# # # "),
+        ([r"(a)?b(?(1)c|d)", r"(x)?y(?(1)z|w)"], "abc bc xyz yw yz", "# bc # # yz"),
+        ([r"(?P<q>a)b", r"(?P<q>['\"])k(?P=q)"], "ab 'k' 'k\"", "# # 'k\""),
+        ([r"(?:foo){e<=1}"], "foo{e<=1} fob", "# fob"),
+        ([r"x{e}[^]{e}]"], "x{e}! xyz", "# xyz"),
+        ([r"[[:al]+"], "al: [ph", "# #ph"),
+        ([r"(?x) k{e} \ b  # it's {s} [open"], "k{e} b kk b", "# kk b"),
+        ([r"\N{DIGIT ONE}{2}(?#$)\$"], "11$ 1$", "# 1$"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+def test_patterns_are_read_as_re_reads_them(patterns: list[str], text: str, expected: str) -> None:
+    """Each of several patterns refers to its own groups, and a brace that repeats nothing is a character."""
+    factory = replace(*map(re.compile, patterns), by="#")
+    for size in (1, 2, len(text)):
+        assert "".join(shown(factory, pieces(text, [size]))) == expected
 
 
 @pytest.mark.parametrize("pattern", ["a.*c", "a[bc]*a", "ab|abc", r"\w+ \w+", "a.*?b(ca)?"])

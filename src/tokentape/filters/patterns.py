@@ -27,6 +27,10 @@ _CONTEXT = 200
 _MOST_CONTEXT = 1000
 # Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
 _NEVER = "\ufdd0"
+# What `re` and `regex` read differently, or what depends on whether more text comes; whole escapes, comments and sets,
+# so that nothing within them is taken for it.
+_TOKEN = re.compile(r"\\N\{[^}]*\}|\\.|\(\?#[^)]*\)|\[\^?\]?(?:\\.|[^\\\]])*\]|\{(?!\d+\}|\d*,\d*\})|\$", re.DOTALL)
+_VERBOSE_TOKEN = re.compile(rf"{_TOKEN.pattern}|\#[^\n]*", re.DOTALL)
 _FLAGS = {"a": re.ASCII, "i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
 
 
@@ -55,12 +59,15 @@ def stop_at(
 class Search:
     """Finds matches in a text of which more may come.
 
-    `whole_at_end` says that no match depends on what follows it, so that one is decided at the end of the text. With
-    `gives_up` a beginning that is too long counts as no match, and nor does anything in it. Raises ConfigurationError
-    for a pattern that can't be used or takes too long.
+    `partial` is the pattern for a text of which more comes, if that is another one. `whole_at_end` says that no match
+    depends on what follows it, so that one is decided at the end of the text. With `gives_up` a beginning that is too
+    long counts as no match, and nor does anything in it. Raises ConfigurationError for a pattern that can't be used or
+    takes too long.
     """
 
-    def __init__(self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False) -> None:
+    def __init__(
+        self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False, partial: str = ""
+    ) -> None:
         if longest_match < 1:
             raise ConfigurationError(f"the longest match is {longest_match}: it is 1 character or more")
         regex = load_regex()
@@ -68,7 +75,7 @@ class Search:
             self._pattern = regex.compile(source)
             # `search(partial=True)` stops where the end of the text is reached in the order in which a match is
             # tried: within the pattern, so that it is undecided, or after it, when `_end` has its position.
-            self._probe = regex.compile(f"(?:{source})(?P<_end>)(?s:.*+){_NEVER}")
+            self._probe = regex.compile(f"(?:{partial or source})(?P<_end>)(?s:.*+){_NEVER}")
         except regex.error as error:
             raise ConfigurationError(f"the pattern {source!r} can't be used in a filter: {error}") from None
         self.longest_match = longest_match
@@ -196,17 +203,46 @@ def load_regex() -> Any:
 
 def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> Search:
     sources = [_source(pattern) for pattern in patterns]
-    if not sources or not all(sources):
+    if not sources or not all(source for source, _ in sources):
         raise ConfigurationError("a filter needs phrases or patterns, none of them empty")
     phrases_only = all(isinstance(pattern, str) for pattern in patterns)
-    return Search("|".join(sources), longest_match, whole_at_end=phrases_only)
+    # Each pattern counts its groups from 1, to which it may refer.
+    has_groups = any(isinstance(pattern, re.Pattern) and pattern.groups for pattern in patterns)
+    form = "(?|{})" if has_groups and len(patterns) > 1 else "{}"
+    whole, partial = (form.format("|".join(each)) for each in zip(*sources, strict=True))
+    return Search(whole, longest_match, whole_at_end=phrases_only, partial=partial)
 
 
-def _source(pattern: Any) -> str:
-    """Return the source of a phrase or of a compiled pattern, with its flags."""
+def _source(pattern: Any) -> tuple[str, str]:
+    """Return the source of a phrase or of a compiled pattern, with its flags: for a whole text, and for one of which
+    more comes.
+    """
     if isinstance(pattern, str):
-        return re.escape(pattern)
+        return re.escape(pattern), re.escape(pattern)
     if not isinstance(pattern, re.Pattern) or not isinstance(pattern.pattern, str):
         raise ConfigurationError(f"a filter takes phrases and compiled patterns of text, not {pattern!r}")
     flags = "".join(letter for letter, flag in _FLAGS.items() if pattern.flags & flag)
-    return f"(?{flags}:{pattern.pattern}\n)" if "x" in flags else f"(?{flags}:{pattern.pattern})"
+    token = _VERBOSE_TOKEN if "x" in flags else _TOKEN
+    # The end of the text is not the end of a line or a word yet: these must see what follows.
+    line_end = "(?=(?s:.))" if "m" in flags else r"(?=[^\n]|\n(?s:.))"
+    whole = token.sub(_as_regex, pattern.pattern)
+    partial = token.sub(lambda found: _undecided(found, line_end), whole)
+    end = "\n)" if "x" in flags else ")"
+    return f"(?{flags}:{whole}{end}", f"(?{flags}:{partial}{end}"
+
+
+def _as_regex(found: re.Match[str]) -> str:
+    """Return a part of a pattern as `regex` reads it: a brace or a bracket that is a character for `re` is escaped."""
+    text = found[0]
+    if text == "{":
+        return r"\{"
+    return "[" + re.sub(r"(\\.)|\[", lambda each: each[1] or r"\[", text[1:]) if text.startswith("[") else text
+
+
+def _undecided(found: re.Match[str], line_end: str) -> str:
+    """Return a part of a pattern that asks what follows, so that it is undecided at the end of the text."""
+    text = found[0]
+    if text == "$":
+        return f"(?:{line_end}$)"
+    # At the beginning of a match nothing is shown yet.
+    return f"(?:(?=(?s:.)){text})" if text in (r"\b", r"\B", r"\Z", r"\z") and found.start() else text
