@@ -90,7 +90,7 @@ def iterator(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="MODULE:FACTORY", help="The function that creates the adapter, see docs/conformance.md."
+            metavar="MODULE:FACTORY", help="The function that creates an adapter: an object with open() and text()."
         ),
     ],
 ) -> int:

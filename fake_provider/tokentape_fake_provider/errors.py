@@ -177,6 +177,7 @@ PACKAGES: Final = frozenset(
         "redis",
         "rich",
         "starlette",
+        "testcontainers",
         "typer",
         "uvicorn",
         "vcr",

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import HttpWaitStrategy
+from tokentape_fake_provider.errors import extra_needed
 
-from tokentape_harness.testing.control_api import TOKEN, URL
-from tokentape_harness.testing.fake_provider import FakeProvider
-from tokentape_harness.testing.remote import RemoteProvider
-from tokentape_harness.testing.sdk_environment import sdk_environment
+with extra_needed("testcontainers", __name__):
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import HttpWaitStrategy
+
+    from tokentape_harness.testing.control_api import TOKEN, URL
+    from tokentape_harness.testing.fake_provider import FakeProvider
+    from tokentape_harness.testing.remote import RemoteProvider
+    from tokentape_harness.testing.sdk_environment import sdk_environment
 
 PORT: Final = 8089
 RULES: Final = "/rules"

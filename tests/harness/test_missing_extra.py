@@ -62,6 +62,11 @@ def test_the_command_names_the_extra(arguments: list[str]) -> None:
             (f"import tokentape_harness.{name}", f"tokentape_harness.{name} needs the package {package}, {HARNESS}")
             for name, package in (("flush", "yaml"), ("conversion", "yaml"), ("recording", "vcr"))
         ),
+        (
+            "import tokentape_harness.testcontainers",
+            "tokentape_harness.testcontainers needs the package testcontainers, which is not installed: "
+            "pip install 'tokentape[testcontainers]'",
+        ),
     ],
 )
 def test_the_packages_name_the_extra(code: str, message: str) -> None:

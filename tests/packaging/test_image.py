@@ -120,6 +120,7 @@ except urllib.error.HTTPError as error: print(error.code)
 """
 
 
+@pytest.mark.xdist_group("image")  # one worker builds it
 def test_the_steps_build_a_server(image: Stage) -> None:
     """What the steps install serves without root, is healthy, writes nothing outside /tmp, and ends at SIGTERM."""
     for folder in ("/opt/tokentape", "/rules"):
@@ -136,6 +137,7 @@ def test_the_steps_build_a_server(image: Stage) -> None:
         assert in_container(image, process, "python", "-c", FETCH, "/_tokentape", "t").stdout == "200\n"
 
 
+@pytest.mark.xdist_group("image")
 def test_an_image_without_its_server_is_unhealthy(image: Stage) -> None:
     """The health check fails where nothing answers."""
     with container(image, "--workers", "2") as process:

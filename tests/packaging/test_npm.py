@@ -17,7 +17,7 @@ from inline_snapshot import snapshot
 
 from tests.clients.environments import FOLDER, node_path
 from tests.environments import UnavailableError, node_environment
-from tests.packaging.tools import REPOSITORY, run
+from tests.packaging.tools import REPOSITORY, copy_repository, run
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600), pytest.mark.xdist_group("npm")]
@@ -229,13 +229,14 @@ def test_the_server_ends_with_its_process(tmp_path: Path, modules: Path, package
         pass
 
 
+@pytest.mark.xdist_group("npm-published")  # beside the others
 def test_the_published_package_installs_its_own_version(tmp_path: Path) -> None:
     """`make dist` gives the package the version of pyproject.toml, which is also what uvx and pipx install."""
     target = tmp_path / "source"
-    shutil.copytree(REPOSITORY, target, ignore=shutil.ignore_patterns(".venv", ".git", "node_modules", ".*_cache"))
+    copy_repository(target)
     (target / ".venv").symlink_to(REPOSITORY / ".venv")
     path = os.pathsep.join((node_path(), os.environ["PATH"]))
-    run(["make", "dist", "READY="], cwd=target, env={"PATH": path})
+    run(["make", "dist", "READY="], cwd=target, env={"PATH": path, "npm_config_prefer_offline": "true"})
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     with tarfile.open(target / "dist" / "npm" / f"tokentape-{version}.tgz") as archive:
         manifest, code = (

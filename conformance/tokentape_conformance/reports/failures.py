@@ -86,10 +86,10 @@ def readable(data: bytes) -> str:
 
 
 def difference(expected: str, seen: str) -> int | None:
-    """Where two long values begin to differ; None for equal or short ones."""
+    """Where two long values begin to differ; None for equal or short ones, and for those that begin differently."""
     if min(len(expected), len(seen)) < _LONG or expected == seen:
         return None
-    return _common_length(expected, seen)
+    return _common_length(expected, seen) or None
 
 
 def _shorten(text: str, width: int = _WIDTH) -> str:

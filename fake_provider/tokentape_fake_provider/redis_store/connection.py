@@ -77,8 +77,7 @@ class StoreAddress:
             raise StoreUnavailableError(f"the store at {self.shown} refused a command: {error}") from None
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailableError(
-                f"the store at {self.shown} can't be reached ({type(error).__name__}): start it, or check the URL; the "
-                "next request tries again"
+                f"the store at {self.shown} can't be reached ({type(error).__name__}): start it, or check the URL"
             ) from None
         except ValueError as error:
             raise SettingError(f"the store's URL at {self.shown} is not usable ({type(error).__name__})") from None

@@ -90,7 +90,8 @@ def read_file(path: Path) -> bytes:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise CassetteError("can't be read: it is not a file, but a folder, a pipe or a device", path=path)
+            kind = "a folder: name a cassette in it" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+            raise CassetteError(f"can't be read: it is not a file, but {kind}", path=path)
         if found.st_size > _LARGEST:
             raise CassetteError(f"can't be read: {found.st_size:,} bytes are more than any cassette has", path=path)
         return path.read_bytes()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import typer
 
-from tokentape import ChatMessage, ChatOutput, TokentapeError
+from tokentape import ChatMessage, ChatOutput, ConnectionFailedError, TokentapeError
 from tokentape.providers import AnthropicMessages, OpenAIChat, OpenAICompletions, OpenAIResponses
 from tokentape.providers.base import DEFAULT_TIMEOUT, ChatProvider
 from tokentape_fake_provider.http.loopback import is_loopback
@@ -68,7 +68,10 @@ def chat(
     arrivals: list[float] = []
     failure: TokentapeError | None = None
     with http_client, client:
-        stream = client.chat([ChatMessage.user(prompt)], stream=True).normalized
+        try:
+            stream = client.chat([ChatMessage.user(prompt)], stream=True).normalized
+        except ConnectionFailedError as error:
+            raise ConnectionFailedError(f"{error}: check that the server runs, and --base-url") from error
         try:
             for message in stream:
                 at = (time.perf_counter() - started) * 1000

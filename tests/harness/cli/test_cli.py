@@ -472,7 +472,7 @@ def test_bad_input_is_one_line_with_what_to_do(run, tmp_path, body):
             "chat hi": "2 tokentape: no API key: set OPENAI_API_KEY, or use a local server (--base-url)",
             "chat hi --provider anthropic_messages": "2 tokentape: no API key: set ANTHROPIC_API_KEY, or use a local server (--base-url)",
             "chat hi --provider nope": "2 tokentape: no provider 'nope': the known ones are ...",
-            "chat hi --base-url http://127.0.0.1:9/v1": "1 tokentape: the connection failed while requesting http://127.0.0.1:9/v1/chat/completions (ConnectError: [Errno 111] Connection refused)",
+            "chat hi --base-url http://127.0.0.1:9/v1": "1 tokentape: the connection failed while requesting http://127.0.0.1:9/v1/chat/completions (ConnectError: [Errno 111] Connection refused): check that the server runs, and --base-url",
             "synth -w nope -o TMP/good.yaml": "2 tokentape: no wire format 'nope': the known ones are ...",
             "synth -w openai_chat": "2 tokentape: Missing option '--output' / '-o'. (see tokentape synth --help)",
             "synth -w openai_chat -o TMP/bad.yaml": "1 tokentape: TMP/bad.yaml: not overwritten, since the file there can't be read (not YAML, or cut short (line 10, column 1: could not find expected ':'): restore the file or record it again): move it away first",
