@@ -14,6 +14,7 @@ from tokentape_harness.testing import Project
 
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({sorted(PACKAGES - {'pytest'})}))\n"
 FAKE_PROVIDER = "which is not installed: pip install 'tokentape[fake-provider]'"
+CONTAINERS = "which is not installed: pip install 'tokentape[testcontainers]'"
 HARNESS = "which is not installed: pip install 'tokentape[harness]'"
 
 
@@ -27,7 +28,7 @@ def test_the_packages_are_those_of_the_extras() -> None:
     wanted = {re.split(r"[^a-z0-9-]", line)[0] for line in requires("tokentape") or () if "extra == " in line}
     installed = {name.lower(): package for package, names in packages_distributions().items() for name in names}
     own = {"tokentape", "httptools", "uvloop", "botocore", "hypercorn", "websockets", "prometheus-client", "locust"}
-    own |= {"opentelemetry-api", "opentelemetry-proto", "regex", "testcontainers"}
+    own |= {"opentelemetry-api", "opentelemetry-proto", "regex"}
     modules = {installed[name] for name in wanted - own}
     assert modules - {"_pytest", "py", "_yaml"} <= PACKAGES
 
@@ -58,14 +59,13 @@ def test_the_command_names_the_extra(arguments: list[str]) -> None:
             "from tokentape_fake_provider import FakeProviderServer",
             f"tokentape_fake_provider.FakeProviderServer needs the package starlette, {FAKE_PROVIDER}",
         ),
+        (
+            "import tokentape_harness.testcontainers",
+            f"tokentape_harness.testcontainers needs the package testcontainers, {CONTAINERS}",
+        ),
         *(
             (f"import tokentape_harness.{name}", f"tokentape_harness.{name} needs the package {package}, {HARNESS}")
             for name, package in (("flush", "yaml"), ("conversion", "yaml"), ("recording", "vcr"))
-        ),
-        (
-            "import tokentape_harness.testcontainers",
-            "tokentape_harness.testcontainers needs the package testcontainers, which is not installed: "
-            "pip install 'tokentape[testcontainers]'",
         ),
     ],
 )
