@@ -10,7 +10,7 @@ import typer.main
 
 from tests.clients.telemetry_table import INSTRUMENTATIONS, written
 from tests.conformance.mutants import MUTANTS
-from tests.conformance.telemetry_mutants import faults  # noqa: F401 - registers them
+from tests.conformance.telemetry_mutants import faults, leaks  # noqa: F401 - registers them
 from tokentape_conformance.cli import app
 from tokentape_conformance.telemetry.options import CAPABILITIES
 from tokentape_conformance.telemetry.suite import SUITE

@@ -12,7 +12,7 @@ import pytest
 from tests.conformance import leftovers
 from tests.conformance.mutants import MUTANTS, Mutant
 from tests.conformance.pipelines.chatting import QUESTION
-from tests.conformance.telemetry_mutants import faults  # noqa: F401 - registers them
+from tests.conformance.telemetry_mutants import faults, leaks  # noqa: F401 - registers them
 from tests.conformance.telemetry_mutants.ground import Ground
 from tests.conformance.telemetry_mutants.recorded import hurried
 from tokentape_conformance.execution import run_case

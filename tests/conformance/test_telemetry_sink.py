@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tokentape_conformance.telemetry.cases.content import position
 from tokentape_conformance.telemetry.received import Received, is_cumulative, is_new
 from tokentape_conformance.telemetry.sink import Export, Sink
 from tokentape_harness.errors import UsageError
@@ -71,7 +74,7 @@ def test_json_and_compressed_protobuf_are_the_same(sink: Sink) -> None:
 
 def test_an_export_that_is_not_understood(sink: Sink) -> None:
     """It is refused with status 400, and the receiver says why; nothing is kept of it."""
-    assert post(f"{sink.url}/v1/traces", b"[1", content_type="application/json") == 400
+    assert post(f"{sink.url}/v1/traces", b'{"a": [1', content_type="application/json") == 400
     assert sink.refused.startswith("an export of traces (application/json): DecodeError: ")
     assert post(f"{sink.url}/v1/metrics", b"\xff", content_type="application/x-protobuf") == 400
     assert sink.exports() == []
@@ -89,6 +92,98 @@ def test_a_port_that_is_taken(sink: Sink) -> None:
     port = int(sink.url.rpartition(":")[2])
     with pytest.raises(UsageError, match=f"the OTLP receiver can't listen on 127.0.0.1:{port}"):
         Sink(port)
+
+
+def sent(sink: Sink, data: bytes) -> None:
+    """Send bytes, and read until the receiver closes."""
+    with socket.create_connection(("127.0.0.1", int(sink.url.rpartition(":")[2])), timeout=10) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(4096):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "an export by gRPC (HTTP/2), which is not received: set OTEL_EXPORTER_OTLP",
+        ),
+        (
+            b"\x16\x03\x01\x02\x00\x01\n",
+            "an export over TLS, which is not received: set an endpoint that begins with http:",
+        ),
+        (
+            b"POST /v1/traces HTTP/1.1\r\ncontent-length: 64000001\r\n\r\n",
+            "it is larger than 64,000,000 bytes: export small",
+        ),
+        (b"POST /v1/traces HTTP/1.1\r\ncontent-length: -1\r\n\r\n", "an export to /v1/traces: its size is -1"),
+        (
+            b"POST /v1/logs HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3d09001\r\n",
+            "it is larger than 64,000,000 bytes",
+        ),
+        (
+            b"POST /?key=k HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
+            "a POST to /, which is none of /v1/traces, /v1/metrics",
+        ),
+    ],
+)
+def test_what_is_no_export(sink: Sink, data: bytes, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The receiver says what arrived instead and the remedy; nothing is printed, and no key of a URL is kept."""
+    sent(sink, data)
+    assert reason in sink.refused
+    assert "key" not in sink.refused
+    assert (sink.exports(), capsys.readouterr().err) == ([], "")
+    assert post(f"{sink.url}/v1/traces", json.dumps(traces(span())).encode(), content_type="application/json") == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "reason"),
+    [
+        (gzip.compress(bytes(64_000_001), 1), "gzip", "larger than 64,000,000 bytes"),
+        (gzip.compress(b"{}")[:-4], "gzip", "its gzip is cut off"),
+        (b"{}", "br", "the content encoding br is not supported: use gzip or none"),
+        (b'{"resourceSpans": 1}', "", "ParseError"),
+        (b'{"resourceSpans": [{"scopeSpans": [7]}]}', "", "ParseError"),
+        (b"[]", "", "Expected `object`, got `array`"),
+    ],
+    ids=["bomb", "cut-off", "encoding", "no-list", "no-object", "list"],
+)
+def test_a_body_that_is_no_export(sink: Sink, body: bytes, encoding: str, reason: str) -> None:
+    """An export that is too large, in an unknown encoding or of another shape is refused, with the reason."""
+    assert post(f"{sink.url}/v1/traces", body, content_type="application/json", content_encoding=encoding) == 400
+    assert reason in sink.refused
+    assert sink.exports() == []
+
+
+def test_a_large_batch(sink: Sink) -> None:
+    """A batch of 500 spans with text beyond ASCII arrives whole."""
+    body = json.dumps(traces(*[span(f"chat {number} 海🌊", answer="ü" * 50) for number in range(500)])).encode()
+    headers = {"content_type": "application/json", "content_encoding": "gzip"}
+    assert post(f"{sink.url}/v1/traces", gzip.compress(body, 1), **headers) == 200
+    spans = Received(sink.exports(), (), NOW).model_spans
+    assert (len(spans), spans[-1].name) == (500, "chat 499 海🌊")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        'Wie "tief" ist das Südmeer? Bitte genau.',
+        'WIE "TIEF" IST DAS SÜDMEER',
+        'Wie "tief" ist das Südme...',
+        json.dumps([{"content": 'Wie "tief" ist das Südmeer?'}]),
+        json.dumps([{"content": 'Wie "tief" ist das Südmeer?'}], ensure_ascii=False),
+        json.dumps({"input": json.dumps([{"content": 'Wie "tief" ist das Südmeer?'}])}),
+        str([{"content": 'Wie "tief" ist das Südmeer?'}]),
+    ],
+    ids=["plain", "case", "cut", "escaped", "json", "json-in-json", "repr"],
+)
+def test_content_is_found_in_every_form(place: str) -> None:
+    """A prompt is found whole or cut, in JSON with and without escapes, and in JSON inside JSON."""
+    assert position(['Wie "tief" ist das Südmeer? Bitte genau.'], f"chat {place}") >= 0
+    assert position(['Wie "tief" ist das Nordmeer? Bitte genau.'], f"chat {place}") == -1
 
 
 def metrics(temporality: str, count: int, total: float, **attributes: str) -> Export:
@@ -143,6 +238,8 @@ def test_a_span_of_an_earlier_response_is_left_out() -> None:
         ({"gen_ai.usage.prompt_tokens": 7}, "input_tokens", 7, "OpenTelemetry before 1.27"),
         ({"gen_ai.system": "openai"}, "provider", "openai", "OpenTelemetry before 1.37"),
         ({"llm.usage.prompt_tokens": 7}, "input_tokens", 7, "OpenLLMetry"),
+        ({"llm.usage.total_tokens": 9}, "total_tokens", 9, "OpenLLMetry"),
+        ({"llm.request.model": "m"}, "request_model", "m", "OpenLLMetry"),
         ({"llm.token_count.prompt": 7}, "input_tokens", 7, "OpenInference"),
         ({"llm.invocation_parameters": '{"model": "m"}'}, "request_model", "m", "OpenInference"),
         (

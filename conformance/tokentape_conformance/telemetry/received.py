@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -126,6 +127,8 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for name, held in value.items():
             yield name
+            if name == "bytesValue" and isinstance(held, str):
+                held = base64.b64decode(held + "==").decode("utf-8", "replace")
             yield from _strings(held)
     elif isinstance(value, list):
         for item in value:

@@ -64,10 +64,10 @@ class TelemetryTarget(AppTarget):
 
     def _check_exports(self) -> None:
         if not self.sink.exports():
-            why = self.sink.refused or "nothing was exported"
+            why = f"{self.sink.refused}; nothing else was exported" if self.sink.refused else "nothing was exported"
             raise UsageError(
-                f"{self.name}: {why} within {self.options.delay:g} s of the response: the app must export by OTLP over "
-                f"HTTP to OTEL_EXPORTER_OTLP_ENDPOINT, {self.sink.url}"
+                f"{self.name}: {why} within {self.options.delay:g} s of the response: the app must export every trace "
+                f"by OTLP over HTTP to OTEL_EXPORTER_OTLP_ENDPOINT, {self.sink.url}"
             )
 
     def lack(self, need: str) -> str | None:
@@ -77,7 +77,8 @@ class TelemetryTarget(AppTarget):
         whole, content = self.observe("whole"), self.options.content
         match need:
             case "metrics" if not whole.received.points:
-                return "metrics: the app exports no metrics of model calls"
+                refused = self.sink.refused and f", and one was refused: {self.sink.refused}"
+                return f"metrics: the app exports no metrics of model calls{refused}"
             case "tools" if not read_content(whole.requests[0].body).tools:
                 return "tools: the app offers the model no tools"
             case "content_on" | "content_off" if need != f"content_{content}":

@@ -33,6 +33,7 @@ FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "request_model": (
         ("gen_ai.request.model", OPENTELEMETRY),
+        ("llm.request.model", OPENLLMETRY),
         ("llm.request.model_name", OPENINFERENCE),
         ("llm.invocation_parameters/model", OPENINFERENCE),
         ("request_data/model", LOGFIRE),

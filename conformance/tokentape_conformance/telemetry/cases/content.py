@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from tokentape_conformance.telemetry.telemetry_trial import NOT_REPORTED, Teleme
 from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.script.model import Text, ToolCall
 from tokentape_harness.conversion.request_reader import read_content
+from tokentape_harness.redaction.body import redact_text
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
 
 SOURCE = "semantic-conventions-genai, content"
@@ -21,19 +23,37 @@ _OFF = "Turn content off in the instrumentation; search for the attribute, event
 _ON = "Record the content whole, when the stream has ended."
 _LONG = 12
 """The characters of a prompt from which it is unmistakable."""
+_MOST = 24
+"""Characters of a text that are searched for: an instrumentation may record the beginning alone."""
+_AROUND = 60
+_PROMPTS = ("user", "system", "developer")
 
 
 def _expect_absent(trial: TelemetryTrial, what: str, observation: Observation, texts: Iterable[str]) -> None:
-    wanted = [text.casefold() for text in texts]
+    wanted = list(texts)
     for place in observation.received.strings():
-        lowered = place.casefold()
-        if any(text in lowered for text in wanted):
-            trial.fail(what, Prose(f"in {place[:120]!r}"), Prose("nowhere"))
+        if position(wanted, place) >= 0:
+            shown = redact_text(place)  # whole, as half a key is not recognised
+            at = max(0, position(wanted, shown))
+            trial.fail(what, Prose(f"in {shown[max(0, at - _AROUND) : at + _AROUND]!r}"), Prose("nowhere"))
+
+
+def position(texts: Iterable[str], place: str) -> int:
+    """Where the beginning of one of the texts is, in any form and case; -1 if it is not."""
+    lowered = place.casefold()
+    found = (lowered.find(form) for text in texts for form in _forms(text[:_MOST].casefold()))
+    return min((at for at in found if at >= 0), default=-1)
+
+
+def _forms(text: str) -> set[str]:
+    """The text as it is, as JSON's string with and without escapes beyond ASCII, once and in JSON's string again."""
+    once = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    return once | {json.dumps(form, ensure_ascii=False)[1:-1] for form in once} | {repr(text)[1:-1]}
 
 
 def _prompts(sent: Sent) -> list[str]:
     messages = read_content(sent.body).messages
-    return [message.text for message in messages if message.role == "user" and len(message.text) >= _LONG]
+    return [message.text for message in messages if message.role in _PROMPTS and len(message.text) >= _LONG]
 
 
 @case(
@@ -134,6 +154,13 @@ def _decoded(arguments: str) -> Any:
 )
 def no_keys(trial: TelemetryTrial) -> None:
     for scenario in ("whole", "refused"):
-        observation = trial.observe(scenario)
-        if any(FAKE_KEY in place for place in observation.received.strings()):
-            trial.fail("the provider's key", Prose("in the telemetry"), Prose("nowhere"))
+        for place in set(trial.observe(scenario).received.strings()):
+            kinds: list[str] = []
+            redact_text(place, note=kinds.append)  # an app that runs already has a key of its own
+            seen = next((kind for kind in kinds if kind.endswith(("key", "token"))), "")
+            if FAKE_KEY in place or seen:
+                trial.fail(
+                    "the provider's key",
+                    Prose(f"in the telemetry{seen and f', by its form: {seen}'}"),
+                    Prose("nowhere"),
+                )

@@ -24,7 +24,7 @@ def expect_spans(trial: TelemetryTrial, scenario: str) -> None:
     "A request to the model has exactly one span.",
     source=SOURCE,
     remedy="Two spans: two instrumentations see the same call (an SDK's and a framework's); turn one off. None: "
-    "instrument before the client is created, and end the span when the stream ends.",
+    "instrument before the client is created, end the span when the stream ends, and sample every trace.",
 )
 def one_per_request(trial: TelemetryTrial) -> None:
     expect_spans(trial, "whole")
