@@ -28,6 +28,7 @@ from tokentape import (
     ResponseNotFoundError,
 )
 from tokentape.web import RedisBuffer, ResumableResponses
+from tokentape.web.resumable.redis_sink import RedisSink
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +160,23 @@ def test_a_start_that_fails_leaves_its_successor_alone(workers: list[ResumableRe
         assert b'"x"' in next(reader)
         source.messages.put(None)
         assert b"event: done" in b"".join(reader)
+
+
+def test_a_response_that_does_not_stop_is_replaced_anyway(connect: Callable[..., RedisBuffer]) -> None:
+    """After the lease the new one takes its place, and the readers of the old one receive an error."""
+
+    class Deaf:
+        def stop(self) -> None: ...
+
+        def readers_changed(self) -> None: ...
+
+    buffer = connect(lease=0.3)
+    old = buffer.create("a").result()
+    assert isinstance(old, RedisSink)
+    old.attach(Deaf())
+    assert buffer.create("a", replace=True).result() is not None
+    assert isinstance(old.log.error, EventsDroppedError)
+    assert old.closed  # its owner is stopped, and its lease not renewed
 
 
 def test_limits_and_expiry(redis: RedisServer, connect: Callable[..., RedisBuffer]) -> None:

@@ -92,8 +92,8 @@ def check_limits(when_full: str, **numbers: float) -> None:
 def not_found(id: str) -> ResponseNotFoundError:  # noqa: A002
     """Return the error for an id of which no response is kept."""
     return ResponseNotFoundError(
-        f"no response {id!r} is kept: it was never started, or it ended longer ago than responses are kept; show the "
-        "answer from where the app stores it, or request a new one"
+        f"no response {id!r:.80} is kept: it was never started, or it ended longer ago than responses are kept; show "
+        "the answer from where the app stores it, or request a new one"
     )
 
 
