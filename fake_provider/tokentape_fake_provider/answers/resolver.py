@@ -51,9 +51,10 @@ from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Repetition
-from tokentape_fake_provider.sessions.session import Session, Taken
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stored_answers import Background
+from tokentape_fake_provider.sessions.taken import Taken
 from tokentape_fake_provider.simulation.model import simulate
 from tokentape_fake_provider.simulation.results import computed
 from tokentape_fake_provider.simulation.schema_values import LARGEST_COST

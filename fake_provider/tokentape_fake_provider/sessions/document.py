@@ -18,7 +18,8 @@ from tokentape_fake_provider.fault_injection.active_faults import ConfiguredFaul
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
-from tokentape_fake_provider.sessions.session import AppliedRule, QueuedItem, QueueItem, Session
+from tokentape_fake_provider.sessions.session import QueuedItem, QueueItem, Session
+from tokentape_fake_provider.sessions.session_rules import AppliedRule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.shared_answers import (
     ANSWER,
@@ -122,7 +123,9 @@ def check_settings(settings: SessionSettings) -> None:
 def state_of(session: Session) -> State:
     """The session now."""
     counts, plays = msgspec.json.encode(_counts(session)), session._store.plays
-    return State(session.settings, list(session._rules), list(session._queue), counts, list(plays), session._requests)
+    return State(
+        session.settings, list(session._rules.applied), list(session._queue), counts, list(plays), session._requests
+    )
 
 
 def changed_fields(session: Session, before: State) -> tuple[dict[str, bytes], Changes]:
@@ -131,12 +134,12 @@ def changed_fields(session: Session, before: State) -> tuple[dict[str, bytes], C
     if session.settings is not before.settings:
         check_settings(session.settings)
         fields[SETTINGS] = msgspec.json.encode(session.settings)
-    if list(session._rules) != list(before.rules):
-        added = session._rules[: len(before.rules)] == list(before.rules)
-        for number, applied in enumerate(session._rules):
+    if list(session._rules.applied) != list(before.rules):
+        added = session._rules.applied[: len(before.rules)] == list(before.rules)
+        for number, applied in enumerate(session._rules.applied):
             applied.stored = applied.stored or not added or number >= len(before.rules)
-        stored = [StoredRule(applied.rule, applied.seed) for applied in session._rules if applied.stored]
-        after_own = added and any(not applied.stored for applied in session._rules)
+        stored = [StoredRule(applied.rule, applied.seed) for applied in session._rules.applied if applied.stored]
+        after_own = added and any(not applied.stored for applied in session._rules.applied)
         fields[RULES] = msgspec.json.encode(StoredRules(stored, after_own or not before.rules))
     counts = msgspec.json.encode(_counts(session))
     if counts != before.counts:
@@ -152,7 +155,7 @@ def changed_fields(session: Session, before: State) -> tuple[dict[str, bytes], C
 
 def restore(session: Session, before: State, kept: Changes | None = None) -> None:
     """Undo what changed since; `kept` is what `changed_fields` returned of it, if it was called."""
-    session.settings, session._rules[:] = before.settings, before.rules
+    session.settings, session._rules.applied[:] = before.settings, before.rules
     session._queue = deque(_queued(queued.stored) if queued.stored else queued for queued in before.queue)
     session._store.plays[: len(before.plays)] = before.plays
     session._requests = before.requests
@@ -190,8 +193,8 @@ def apply_fields(session: Session, fields: Mapping[str, bytes], own_settings: Se
     counts = _counts(session) if fields else Counts()
     if (given := fields.get(RULES)) is not None:
         found = msgspec.json.decode(given, type=StoredRules)
-        own = [applied for applied in session._rules if not applied.stored] if found.after_own else []
-        session._rules[:] = [*own, *(AppliedRule(one.rule, one.seed, stored=True) for one in found.rules)]
+        own = [applied for applied in session._rules.applied if not applied.stored] if found.after_own else []
+        session._rules.applied[:] = [*own, *(AppliedRule(one.rule, one.seed, stored=True) for one in found.rules)]
     if (given := fields.get(COUNTS)) is not None:
         counts = msgspec.json.decode(given, type=Counts)
     if RULES in fields or given is not None:
@@ -259,7 +262,7 @@ def take_number(session: Session, requests: int) -> None:
 def started_with(session: Session) -> tuple[list[Rule], list[Recording], list[QueueItem]]:
     """The rules, recordings and items of the queue that are not of files."""
     of_files = 0 if session.setup is None else len(session.setup.recordings)
-    rules = [applied.rule for applied in session._rules if not applied.of_file]
+    rules = [applied.rule for applied in session._rules.applied if not applied.of_file]
     return rules, list(session.recordings[of_files:]), [one.item for one in session._queue if not one.of_file]
 
 
@@ -307,11 +310,11 @@ def _counts(session: Session) -> Counts:
         queued=session._queued,
         rules={
             name: RuleCounts(applied.count, applied.faults.counts, [faults.counts for faults in applied.script_faults])
-            for name, applied in zip(rule_names(session._rules), session._rules, strict=True)
+            for name, applied in zip(rule_names(session._rules.applied), session._rules.applied, strict=True)
             if applied.count
             or any(count.seen for faults in (applied.faults, *applied.script_faults) for count in faults.counts)
         },
-        states=session._states,
+        states=session._rules.states,
         faults=session.current_faults.counts,
         problems=list(session._problems),
         warnings=list(session._warnings),
@@ -320,10 +323,10 @@ def _counts(session: Session) -> Counts:
 
 def _restore(session: Session, counts: Counts) -> None:
     session._queued = counts.queued
-    session._states = dict(counts.states)
+    session._rules.states = dict(counts.states)
     session._problems, session._warnings = dict.fromkeys(counts.problems), dict.fromkeys(counts.warnings)
     session.current_faults.restore(counts.faults)
-    for name, applied in zip(rule_names(session._rules), session._rules, strict=True):
+    for name, applied in zip(rule_names(session._rules.applied), session._rules.applied, strict=True):
         found = counts.rules.get(name, RuleCounts(0, (), ()))
         applied.count = found.times
         applied.faults.restore(found.faults)

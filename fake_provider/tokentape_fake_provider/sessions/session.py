@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -19,21 +19,23 @@ from tokentape_fake_provider.faults.specification import as_faults
 from tokentape_fake_provider.matching.machine import this_machine
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.normalising import as_normalising
-from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
+from tokentape_fake_provider.playback.journal import Journal
 from tokentape_fake_provider.playback.near_miss import NearMiss
-from tokentape_fake_provider.script.description import describe
 from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore, Repetition
-from tokentape_fake_provider.sessions.request_matching import Difference, differences, message_value
-from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
+from tokentape_fake_provider.sessions.request_matching import differences, message_value
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.session_rules import SessionRules
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.setup import Setup
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.sessions.stored_answers import StoredAnswers
 from tokentape_fake_provider.sessions.stored_files import StoredFiles
+from tokentape_fake_provider.sessions.taken import Taken
+from tokentape_fake_provider.sessions.unplayed import Unplayed
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.tasks import Task, answers
@@ -66,39 +68,6 @@ class SessionSummary(msgspec.Struct, frozen=True):
     first: int
 
 
-class Unplayed(NamedTuple):
-    """What was set up and never requested."""
-
-    queue: Sequence[QueueItem]
-    recordings: Sequence[Recording]
-    rules: Sequence[Rule]
-
-    def __str__(self) -> str:
-        parts = []
-        if self.queue:
-            parts.append(_listed("queued script", [describe(item) for item in self.queue]))
-        if self.recordings:
-            parts.append(_listed("recording", [recording.label for recording in self.recordings]))
-        if self.rules:
-            parts.append(f"{_counted(len(self.rules), 'rule')} never applied")
-        return "; ".join(parts) or "everything was played"
-
-    @property
-    def empty(self) -> bool:
-        """Whether everything was played (rules may stay unused)."""
-        return not self.queue and not self.recordings
-
-
-class Taken(NamedTuple):
-    """What answers a request, and the faults that are applied to it. `give_back` undoes the take."""
-
-    what: Script | Tape
-    by: AnsweredBy
-    source: str
-    active_faults: list[ActiveFault]
-    give_back: Callable[[], None]
-
-
 class QueuedItem(NamedTuple):
     """A response in the queue; `stored` is how a store has it."""
 
@@ -107,30 +76,6 @@ class QueuedItem(NamedTuple):
     check: Check | None = None
     of_file: bool = False
     stored: bytes = b""
-
-
-class AppliedRule:
-    """A rule, how often it answered or applied, and the faults of the rule and of its scripts.
-
-    `stored` is whether a store has it; `digest` is its name there.
-    """
-
-    __slots__ = ("count", "digest", "faults", "of_file", "rule", "script_faults", "seed", "stored")
-
-    def __init__(self, rule: Rule, seed: str, *, of_file: bool = False, stored: bool = False) -> None:
-        self.rule = rule
-        self.of_file = of_file
-        self.seed = seed
-        self.stored = stored
-        self.digest = ""
-        self.count = 0
-        self.faults = ConfiguredFaults(rule.faults, seed)
-        scripts = map(as_script, rule.scripts)
-        self.script_faults = [ConfiguredFaults(script.faults, f"{seed} {n}") for n, script in enumerate(scripts)]
-
-    @property
-    def used_up(self) -> bool:
-        return self.rule.times is not None and self.count >= self.rule.times
 
 
 class Session:
@@ -166,8 +111,7 @@ class Session:
         self._queued = 0
         self._problems: dict[str, None] = {}
         self._warnings: dict[str, None] = {}
-        self._rules: list[AppliedRule] = []
-        self._states: dict[str, str] = {}
+        self._rules = SessionRules(self._lock)
         self._faults = ConfiguredFaults()
         self._store = RecordingStore()
         self._normalises: tuple[SessionSettings, Normaliser] | None = None
@@ -224,10 +168,7 @@ class Session:
             before, self._setup = self._setup, setup
             self.settings = _merged(self.settings, before, setup.settings)
             if before is None or tuple(before.rules) != tuple(setup.rules):
-                of_files = [applied for applied in self._rules if applied.of_file]
-                place = self._rules.index(of_files[0]) if of_files else 0
-                added = [applied for applied in self._rules if not applied.of_file]
-                self._rules = [*added[:place], *self._counted(setup.rules, of_files, of_file=True), *added[place:]]
+                self._rules.set_up(setup.rules, self.settings.seed)
             if before is None or tuple(before.queue) != tuple(setup.queue):
                 self._queue = deque(queued for queued in self._queue if not queued.of_file)
                 self._push(setup.queue, of_file=True)
@@ -255,30 +196,18 @@ class Session:
     def add_rule(self, rule: Rule) -> None:
         """Add a rule; the first one that applies answers."""
         with self._lock:
-            self._rules.append(AppliedRule(rule, f"{self.settings.seed} rule {len(self._rules)}"))
+            self._rules.add(rule, self.settings.seed)
 
     def replace_rules(self, rules: Sequence[Rule]) -> None:
         """Replace all rules; those that stay keep their counts."""
         with self._lock:
-            self._rules = self._counted(rules, self._rules)
-
-    def _counted(
-        self, rules: Sequence[Rule], before: Sequence[AppliedRule], *, of_file: bool = False
-    ) -> list[AppliedRule]:
-        """These rules, with the counts of equal ones among those before."""
-        left, counted = list(before), list[AppliedRule]()
-        for number, rule in enumerate(rules):
-            kept = next((applied for applied in left if applied.rule == rule), None)
-            if kept is not None:
-                left.remove(kept)
-            counted.append(kept or AppliedRule(rule, f"{self.settings.seed} rule {number}", of_file=of_file))
-        return counted
+            self._rules.replace(rules, self.settings.seed)
 
     @property
     def rule_counts(self) -> Sequence[int]:
         """How often each rule answered or applied."""
         with self._lock:
-            return tuple(applied.count for applied in self._rules)
+            return tuple(applied.count for applied in self._rules.applied)
 
     def drop_queued(self) -> bool:
         """Remove the next item of the queue; return whether there was one."""
@@ -288,7 +217,7 @@ class Session:
     def remove_rule(self, rule: Rule) -> None:
         """Remove this rule, if it is there."""
         with self._lock:
-            self._rules = [applied for applied in self._rules if applied.rule is not rule]
+            self._rules.remove(rule)
 
     def add_recordings(self, recordings: Iterable[Recording]) -> int:
         """Add recordings, and return their number."""
@@ -305,7 +234,6 @@ class Session:
             self._problems.clear()
             self._warnings.clear()
             self._rules.clear()
-            self._states.clear()
             self._faults = ConfiguredFaults()
             self._store = RecordingStore()
             self._setup = None
@@ -329,7 +257,7 @@ class Session:
         """Its settings and counts at this moment."""
         first, requests = self.journal.kept
         with self._lock:
-            counts = len(self._queue), len(self._rules), len(self._store)
+            counts = len(self._queue), len(self._rules.applied), len(self._store)
         return SessionSummary(self.id, self.settings, *counts, requests, first)
 
     @property
@@ -368,7 +296,7 @@ class Session:
     def rules(self) -> Sequence[Rule]:
         """All rules."""
         with self._lock:
-            return tuple(applied.rule for applied in self._rules)
+            return tuple(applied.rule for applied in self._rules.applied)
 
     @property
     def recordings(self) -> Sequence[Recording]:
@@ -380,7 +308,7 @@ class Session:
     def unplayed(self) -> Unplayed:
         """What was set up and never requested."""
         with self._lock:
-            rules = [applied.rule for applied in self._rules if not applied.count]
+            rules = [applied.rule for applied in self._rules.applied if not applied.count]
             queue = tuple(queued.item for queued in self._queue)
             return Unplayed(queue, tuple(self._store.unplayed), rules)
 
@@ -405,16 +333,12 @@ class Session:
             active = self.current_faults.take()
             if request is None:
                 return active
-            for applied in self._rules:
-                if not applied.rule.scripts and self._applies(applied, request):
-                    self._apply(applied)
-                    active += applied.faults.take()
-            return active
+            return active + self._rules.take_faults(request)
 
     @property
     def has_paths(self) -> bool:
         """Whether a rule names a path."""
-        return any(applied.rule.names_path for applied in self._rules)
+        return any(applied.rule.names_path for applied in self._rules.applied)
 
     def problem(self, request: IncomingRequest) -> str:
         """What the check of the next response in the queue objects to; an empty string if nothing."""
@@ -452,35 +376,15 @@ class Session:
 
     def take_by_rule(self, request: IncomingRequest, *, named: bool = False) -> Taken | None:
         """The next script of the first rule that applies; with `named`, of the first that names a path."""
-        if not self._rules:
+        if not self._rules.applied:
             return None
         with self._lock:
-            for number, applied in enumerate(self._rules):
-                if named and not applied.rule.names_path:
-                    continue
-                if applied.rule.scripts and self._applies(applied, request):
-                    script = applied.rule.script(applied.count, request)
-                    if not answers(script, request.request.task) and not script.fails_any:
-                        continue
-                    active_faults = applied.script_faults[applied.count % len(applied.script_faults)].take()
-                    active_faults += applied.faults.take()
-                    give_back = self._apply(applied)
-                    return Taken(script, "rule", f"rule {number}", active_faults, give_back)
-        return None
+            return self._rules.take(request, named=named)
 
     def nearest_rule(self, request: IncomingRequest) -> NearMiss | None:
         """The rule with scripts for such a request that most nearly applies; `None` without such rules."""
-        task = request.request.task
         with self._lock:
-            missed = [
-                (list(self._unmet(applied, request)), number)
-                for number, applied in enumerate(self._rules)
-                if any(answers(script, task) or script.fails_any for script in map(as_script, applied.rule.scripts))
-            ]
-        if not missed:
-            return None
-        unmet, number = min(missed, key=lambda one: len(one[0]))
-        return NearMiss("rule", f"rule {number}", [difference.field for difference in unmet])
+            return self._rules.nearest(request)
 
     def expected(self, request: IncomingRequest) -> list[NearMiss]:
         """The rules that are to answer a number of times and have not answered yet, and what this request differs in.
@@ -488,44 +392,7 @@ class Session:
         A scenario's rules for later states are left out: something else comes before them.
         """
         with self._lock:
-            rules = [
-                (f"rule {number}", self._unmet(applied, request))
-                for number, applied in enumerate(self._rules)
-                if applied.rule.times is not None
-                and not applied.count
-                and applied.rule.scripts
-                and applied.rule.state in (None, self._states.get(applied.rule.scenario or "", FIRST_STATE))
-            ]
-            return [NearMiss("rule", name, [difference.field for difference in unmet]) for name, unmet in rules]
-
-    def _applies(self, applied: AppliedRule, request: IncomingRequest) -> bool:
-        return next(self._unmet(applied, request), None) is None
-
-    def _unmet(self, applied: AppliedRule, request: IncomingRequest) -> Iterator[Difference]:
-        rule = applied.rule
-        if rule.state is not None:
-            state = self._states.get(rule.scenario or "", FIRST_STATE)
-            if state != rule.state:
-                yield Difference("state", rule.state, state)
-        if applied.used_up:
-            yield Difference("times", rule.times, applied.count + 1)
-        yield from rule.unmet(request)
-
-    def _apply(self, applied: AppliedRule) -> Callable[[], None]:
-        """Count a rule, and put its scenario into its new state; the result undoes both."""
-        applied.count += 1
-        scenario, new_state = applied.rule.scenario, applied.rule.new_state
-        before = self._states.get(scenario, FIRST_STATE) if scenario is not None else FIRST_STATE
-        if scenario is not None and new_state is not None:
-            self._states[scenario] = new_state
-
-        def undo() -> None:
-            with self._lock:
-                applied.count -= 1
-                if scenario is not None and self._states.get(scenario) == new_state:
-                    self._states[scenario] = before
-
-        return undo
+            return self._rules.expected(request)
 
     def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
         """The recording that answers, or why there is none."""
@@ -552,7 +419,7 @@ class Session:
 
     def take_repeated(self, request: Hashable) -> object:
         """The answer that was kept, if the recording answers again; else `None`. It counts as a request."""
-        if self._queue or self._rules or self.settings.faults:
+        if self._queue or self._rules.applied or self.settings.faults:
             return None
         with self._lock:
             answer = self._store.repeat(request, self.settings)
@@ -609,12 +476,3 @@ def _merged(current: SessionSettings, before: Setup | None, new: SessionSettings
         name: value for name in new.__struct_fields__ if (value := getattr(new, name)) != getattr(before.settings, name)
     }
     return current.changed(**changes) if changes else current
-
-
-def _listed(noun: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{_counted(len(names), noun)} not played: {', '.join(names[:5])}{more}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -19,8 +19,9 @@ from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.queue_item import QueueEntry, queue_items
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
-from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Check, QueueItem, Session, Unplayed
+from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Check, QueueItem, Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.sessions.unplayed import Unplayed
 from tokentape_fake_provider.tape import Tape
 from tokentape_harness.testing.control_api import ControlApi, not_remote
 from tokentape_harness.testing.remote_streams import RemoteStreams
