@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,45 @@ def test_patterns_are_read_as_re_reads_them(patterns: list[str], text: str, expe
     factory = replace(*map(re.compile, patterns), by="#")
     for size in (1, 2, len(text)):
         assert "".join(shown(factory, pieces(text, [size]))) == expected
+
+
+@pytest.mark.parametrize(
+    "pattern", [*PATTERNS, r"\Bc", "^a", "(?m)^b", r"\b ", "(?!^)a", "(?=b).c", "[^a]c", "\u65e5+"]
+)
+@given(text=texts | rich_texts, sizes=cuts)
+def test_pieces_that_are_not_searched_are_those_in_which_no_match_begins(
+    pattern: str, text: str, sizes: list[int]
+) -> None:
+    """Piece by piece, the same is shown and held as if each piece were searched."""
+    factory, parts = replace(re.compile(pattern), by="#"), list(pieces(text, sizes))
+    with mock.patch.object(patterns.Search, "may_begin", return_value=True):
+        expected = shown(factory, parts)
+    assert shown(factory, parts) == expected
+
+
+def test_a_piece_in_which_no_match_can_begin_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is what makes a filter cheap where nothing matches."""
+    one = replace("secret", re.compile(r"\bkey-\d+"))()
+    searched: list[str] = []
+    find = patterns.Search.find
+    monkeypatch.setattr(
+        patterns.Search, "find", lambda self, text, position: searched.append(text) or find(self, text, position)
+    )
+    assert [one.feed(piece) for piece in (" not", " on a", " sea", " \u65e5")] == [" not", " on a", " sea", " \u65e5"]
+    assert searched == [" not on a sea"]
+
+
+@pytest.mark.parametrize(("boundary", "unit"), [("word", r"[^\s\u3040-\u30ff\u3400-\u9fff]+"), ("line", r"[^\n]*\n")])
+@given(text=rich_texts, sizes=cuts, longest=st.integers(6, 20))
+def test_the_end_of_the_text_decides_as_a_search_from_its_start(
+    boundary: Boundary, unit: str, text: str, sizes: list[int], longest: int
+) -> None:
+    """Words and lines are held as a search for each of them would hold them."""
+    search = patterns.Search(unit, longest, whole_at_end=True, gives_up=True)
+    parts = list(pieces(text, sizes))
+    assert shown(hold_to(boundary, longest=longest), parts) == shown(
+        lambda: patterns.PatternFilter(search, str, None), parts
+    )
 
 
 @pytest.mark.parametrize("pattern", ["a.*c", "a[bc]*a", "ab|abc", r"\w+ \w+", "a.*?b(ca)?"])
@@ -218,6 +258,7 @@ def test_a_chain_ends_where_one_of_its_filters_stops() -> None:
         (lambda: replace(3), "not 3"),
         (lambda: replace("x", longest_match=0), "1 character or more"),
         (lambda: hold_to("paragraph"), "no boundary 'paragraph': one of grapheme, word"),
+        (lambda: hold_to("word", longest=0), "1 character or more"),
         (lambda: limit_length(0), "1 character or more"),
     ],
 )
@@ -256,9 +297,10 @@ def test_a_long_text_without_an_end_takes_linear_time() -> None:
     assert "".join(shown(search, [text])) == text
 
 
-def test_a_pattern_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pattern", ["^(a|aa)+$", "(?x)^(a|aa) # or\n +$"])
+def test_a_pattern_that_takes_too_long_is_an_error(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter does not hold a stream for ever."""
     monkeypatch.setattr(patterns, "SEARCH_SECONDS", 0.01)
-    text_filter = replace(re.compile("^(a|aa)+$"))()
+    text_filter = replace(re.compile(pattern))()
     with pytest.raises(ConfigurationError, match=r"takes more than 0\.01 s to search"):
         text_filter.feed("a" * 60 + "b")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Literal, get_args
 
@@ -30,10 +31,9 @@ _MARKDOWN: Final = (
     r"!?\[[^\]\n]*\]\([^)\n]*\)",
     r"(?P<mark>\*{1,3}|~~|(?<!\w)_{1,3})(?![\s*~_])[^*~\n]+?(?P=mark)",
 )
+_CJK_CHARACTER: Final = re.compile(f"[{_CJK}]")
 _UNITS: Final[Mapping[str, str]] = {
-    "word": rf"[^\s{_CJK}]+",
     "sentence": rf"[\s\S]+?(?:[.!?\u2026]+[\"')\]{_CLOSING}]*\s|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n)",
-    "line": r"[^\n]*\n",
     "markdown": "|".join(_MARKDOWN),
     "html": r"<!--[\s\S]*?-->|</?[A-Za-z][^<>]*>|&(?:\#\d+|\#[xX][0-9a-fA-F]+|[A-Za-z]\w*);",
     "url": r"\b(?i:https?://|ftp://|www\.)[^\s<>\"]+",
@@ -44,33 +44,60 @@ _UNITS: Final[Mapping[str, str]] = {
 def hold_to(boundary: Boundary, *, longest: int = 1000) -> FilterFactory:
     """Hold text until it is whole up to such a boundary, at most `longest` characters; nothing is changed.
 
-    Needs the extra `filters`. Raises ConfigurationError for an unknown boundary.
+    Needs the extra `filters`. Raises ConfigurationError for an unknown boundary, and if `longest` is not positive.
     """
     if boundary not in get_args(Boundary):
         raise ConfigurationError(f"no boundary {boundary!r}: one of {', '.join(get_args(Boundary))}")
+    if longest < 1:
+        raise ConfigurationError(f"hold_to() got longest={longest}: it is 1 character or more")
     regex = load_regex()
-    if boundary == "grapheme":
-        return partial(_GraphemeFilter, regex.compile(r"\X"), longest)
+    match boundary:
+        case "grapheme":
+            return partial(_TailFilter, partial(_cluster_start, regex.compile(r"\X").finditer), longest)
+        case "word":
+            return partial(_TailFilter, _word_start, longest)
+        case "line":
+            return partial(_TailFilter, _line_start, longest)
     search = Search(f"(?m:{_UNITS[boundary]})", longest, whole_at_end=True, gives_up=True)
     return partial(PatternFilter, search, str, None)
 
 
-class _GraphemeFilter:
-    def __init__(self, cluster: Any, longest: int) -> None:
-        self._cluster = cluster
+class _TailFilter:
+    """Holds the end of the text from where its last unit starts, unless that is too long."""
+
+    def __init__(self, last_start: Callable[[str], int], longest: int) -> None:
+        self._last_start = last_start
         self._longest = longest
         self._held = ""
 
     def feed(self, text: str) -> str:
         text = self._held + text
-        last = len(text) - (2 if text.endswith("\r\n") else 1)
-        if not text.isascii():
-            for found in self._cluster.finditer(text):
-                last = found.start()
-        last = max(last, len(text) - self._longest, 0)
-        self._held = text[last:]
-        return text[:last]
+        start = self._last_start(text)
+        if len(text) - start > self._longest:
+            start = len(text)
+        self._held = text[start:]
+        return text[:start]
 
     def close(self) -> str:
         held, self._held = self._held, ""
         return held
+
+
+def _cluster_start(clusters: Callable[[str], Iterable[Any]], text: str) -> int:
+    if text.isascii():
+        return len(text) - (2 if text.endswith("\r\n") else 1)
+    start = 0
+    for cluster in clusters(text):
+        start = cluster.start()
+    return start
+
+
+def _word_start(text: str) -> int:
+    if not text or text[-1].isspace():
+        return len(text)
+    word = text.rsplit(None, 1)[-1]
+    return len(text) - len(word if word.isascii() else _CJK_CHARACTER.split(word)[-1])
+
+
+def _line_start(text: str) -> int:
+    return text.rfind("\n") + 1

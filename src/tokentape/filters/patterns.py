@@ -20,11 +20,17 @@ LONGEST_MATCH = 1000
 SEARCH_SECONDS = 1.0
 """The CPU time after which the search for a pattern is given up."""
 
-# So few characters take no search long, whatever the pattern, and a time limit would cost more than the search.
+# So many steps take no search long: a time limit would cost more than the search.
+_QUICK_STEPS = 100_000
+# So few characters take no search more steps, whatever the pattern.
 _QUICK = 12
+_CHOICE = re.compile(r"[*+{|]|(?<!\()\?|(?<=\\\()\?")
+_REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+?{]")
+_LOOKS_BACK = re.compile(r"\(\?<[=!]")
+# All that a pattern without `(?<` can tell of what stands before a match: nothing, a word, the end of a line, neither.
+_BEFORE = ("", "a", "\n", " ")
 # What a pattern may look back at (`\b`, `(?<=...)`) before the text that is undecided.
 _CONTEXT = 200
-_MOST_CONTEXT = 1000
 # Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
 _NEVER = "\ufdd0"
 # What `re` and `regex` read differently, or what depends on whether more text comes; whole escapes, comments and sets,
@@ -79,8 +85,31 @@ class Search:
         except regex.error as error:
             raise ConfigurationError(f"the pattern {source!r} can't be used in a filter: {error}") from None
         self.longest_match = longest_match
+        self._end = self._probe.groupindex["_end"]
         self._undecided_at_end = not whole_at_end
         self._gives_up = gives_up
+        # Without repeated groups, each choice multiplies the steps by the number of characters, at most.
+        quick = _QUICK_STEPS ** (1 / (1 + len(_CHOICE.findall(source))))
+        self._quick = _QUICK if _REPEATED_GROUP.search(source) else max(_QUICK, int(quick))
+        self._looks_back = _LOOKS_BACK.search(source) is not None
+        self._firsts: set[str] = set()
+        self._others: set[str] = set()
+
+    def may_begin(self, text: str) -> bool:
+        """Whether a match may begin in a text, by each of its characters."""
+        if self._others.issuperset(text):
+            return False
+        for character in set(text).difference(self._others, self._firsts):
+            (self._firsts if self._looks_back or self._is_first(character) else self._others).add(character)
+        return not self._firsts.isdisjoint(text)
+
+    def _is_first(self, character: str) -> bool:
+        """Whether a match may begin with this character: `find` would hold it."""
+        for before in _BEFORE:
+            found = self._probe.search(before + character, len(before), partial=True)
+            if found is not None and found.start() == len(before):
+                return True
+        return False
 
     def find(self, text: str, position: int) -> tuple[int, int | None]:
         """Return the start of the first match from `position` on, and its end; `None` if that is undecided.
@@ -89,13 +118,13 @@ class Search:
         """
         length = len(text)
         while position < length:
-            if length - position <= _QUICK:
+            if length - position <= self._quick:
                 found = self._probe.search(text, position, partial=True)
             else:
                 found = self._searched(self._probe, text, position, partial=True)
             if found is None:
                 break
-            start, end = found.start(), found.end("_end")
+            start, end = found.start(), found.end(self._end)
             if start == length:
                 break
             if end == start:
@@ -156,16 +185,13 @@ class PatternFilter:
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what is decided."""
+        if self._decided == len(self._text) and not self._search.may_begin(text):  # the usual case
+            self._text = (self._text + text)[-_CONTEXT:]
+            self._decided = len(self._text)
+            return text
         step = self._search.longest_match  # bounds the work for one character
         if len(text) <= step:
-            received, before = self._text + text, self._decided
-            decided, end = self._search.find(received, before)
-            if end is not None and end > decided:
-                return self._shown(text, self._search.find)
-            # Nothing matches: the usual case.
-            context = decided - _CONTEXT if decided > _MOST_CONTEXT else 0
-            self._text, self._decided = received[context:], decided - context
-            return received[before:decided]
+            return self._shown(text, self._search.find)
         return "".join(
             self._shown(text[start : start + step], self._search.find) for start in range(0, len(text), step)
         )

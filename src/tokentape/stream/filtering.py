@@ -29,7 +29,8 @@ Item = ChatMessage | TextRun
 class StreamFilter:
     """The filters of one stream: each field of each choice is a text of its own.
 
-    `stopped` once a filter has stopped the stream, and no choice goes on.
+    `stopped` once a filter has stopped the stream, and no choice goes on. `changed` once what is shown is not what
+    was received.
     """
 
     def __init__(self, factories: Sequence[FilterFactory], fields: Sequence[FilteredField]) -> None:
@@ -40,10 +41,12 @@ class StreamFilter:
         self.factories = tuple(factories)
         self.fields = tuple(fields)
         self.stopped = False
+        self.changed = False
         self._received = Accumulator()
         self._unfolded: list[Item] = []
         self._texts: dict[tuple[int, FilteredField], _Text] = {}
-        self._open: set[int] = set()
+        # The choices that go on, with their texts; `None` where the text is not filtered.
+        self._open: dict[int, _Text | None] = {}
         self._stopped_choices: set[int] = set()
 
     def unfiltered(self, error: BaseException | None = None) -> ChatOutput:
@@ -66,25 +69,34 @@ class StreamFilter:
     def feed(self, item: Item) -> Iterable[Item]:
         """Return what is shown of an item."""
         self._unfolded.append(item)
-        if not isinstance(item, TextRun):
-            return self._filtered(item)
-        text = self._texts.get((0, "text"))
-        if text is None or 0 not in self._open:
+        if isinstance(item, TextRun):
+            chunk, received = item[0], "".join([chunk.text for chunk in item])
+        else:
+            chunk, received = item, item.text
+        text = self._open.get(chunk.index)
+        if text is None or not received or chunk.reasoning or chunk.refusal or chunk.finish_reason is not None:
             joined = _joined(item)
             shown = self._filtered(joined)
-            return (item,) if shown and shown[0] is joined else shown
-        # Most of a stream are such runs: one costs about 1 us (measured).
-        received = item[0].text if len(item) == 1 else "".join([chunk.text for chunk in item])
-        text.last = item[0]
-        shown_text = text.chain.feed(received)
-        if text.chain.stopped is not None:
-            return self._ended(_joined(item), {"text": shown_text})
-        return (item,) if shown_text == received else _changed(_joined(item), {"text": shown_text})
+            if shown and shown[0] is joined:
+                return (item,)
+        else:  # most of a stream
+            text.last = chunk
+            shown_text = text.chain.feed(received)
+            if text.chain.stopped is not None:
+                shown = self._ended(_joined(item), {"text": shown_text})
+            elif shown_text == received:
+                return (item,)
+            else:
+                shown = _changed(_joined(item), {"text": shown_text})
+        self.changed = True
+        return shown
 
     def close(self) -> list[ChatMessage]:
         """Return what the filters hold, as the source has ended."""
         indexes = {index for index, _ in self._texts} - self._stopped_choices
-        return [chunk for index in sorted(indexes) for chunk in self._ended(ChatMessage(index=index), {})]
+        held = [chunk for index in sorted(indexes) for chunk in self._ended(ChatMessage(index=index), {})]
+        self.changed = self.changed or bool(held)
+        return held
 
     def _filtered(self, chunk: ChatMessage) -> list[ChatMessage]:
         index, stopped = chunk.index, False
@@ -102,7 +114,7 @@ class StreamFilter:
                     changed[field] = shown
         if stopped or chunk.finish_reason is not None:
             return self._ended(chunk, changed)
-        self._open.add(index)
+        self._open[index] = self._texts.get((index, "text"))
         return _changed(chunk, changed) if changed else [chunk]
 
     def _ended(self, chunk: ChatMessage, changed: dict[str, str]) -> list[ChatMessage]:
@@ -126,7 +138,7 @@ class StreamFilter:
             self._stopped_choices.add(chunk.index)
         elif changed:
             chunk = _with_texts(chunk, changed)
-        self._open.discard(chunk.index)
+        self._open.pop(chunk.index, None)
         self.stopped = bool(self._stopped_choices) and not self._open
         return [*held, chunk] if has_content(chunk) else held
 
@@ -163,9 +175,9 @@ def _only_texts(chunk: ChatMessage, texts: Mapping[str, str]) -> ChatMessage:
     return ChatMessage(role=chunk.role, index=chunk.index, block=chunk.block, **texts)  # type: ignore[arg-type]
 
 
-def _joined(run: TextRun) -> ChatMessage:
-    if len(run) == 1:
-        return run[0]
+def _joined(run: Item) -> ChatMessage:
+    if not isinstance(run, TextRun):
+        return run
     usage = next((chunk.usage for chunk in reversed(run) if chunk.usage is not None), None)
     return msgspec.structs.replace(run[0], text="".join([chunk.text for chunk in run]), usage=usage)
 

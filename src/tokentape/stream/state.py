@@ -224,7 +224,10 @@ class StreamState(Generic[CallbackT]):
         output = self._fold().output(self.error)
         if self._filter is None and self._stopwatch is None:
             return output
-        unfiltered = None if self._filter is None else self._filter.unfiltered(self.error)
+        unfiltered = None
+        if self._filter is not None:
+            is_same = self._status == "complete" and not self._filter.changed
+            unfiltered = output if is_same else self._filter.unfiltered(self.error)
         return msgspec.structs.replace(output, unfiltered=unfiltered, timing=self.timing)
 
     def _end(self, status: StreamStatus, error: BaseException | None = None) -> bool:
