@@ -78,7 +78,7 @@ class MachineClock:
                     return
                 left = self._calls[0][0] - self.now()
                 if left > 0:
-                    self._changed.wait(left / 1000.0)
+                    self._changed.wait(min(left / 1000.0, threading.TIMEOUT_MAX))
                     continue
                 callback = heapq.heappop(self._calls)[2].callback
             if callback is not None:

@@ -142,6 +142,18 @@ def test_a_reader_that_comes_when_the_time_is_up() -> None:
     assert responses.status("a") == "stopped"
 
 
+def test_responses_that_are_kept_for_ever() -> None:
+    """A time without an end is a time like others, in memory and in Redis."""
+    clock, fired = MachineClock(), threading.Event()
+    clock.call_at(float("inf"), fired.set)
+    responses = ResumableResponses(buffer=MemoryBuffer(max_age=float("inf"), clock=clock), when_unread=float("inf"))
+    responses.start("a", plain_stream(texts(1)))
+    assert b"event: done" in body(responses)
+    clock.call_at(clock.now(), fired.set)
+    assert fired.wait(10)
+    assert RedisBuffer("redis://h", max_age=float("inf"))._settings.kept_ms == 1 << 50
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), SystemExit(1)])
 def test_any_exception_of_a_stream_ends_its_response(error: BaseException) -> None:
     """Readers do not wait for ever, whatever a source raises (the Timeout of gevent is no Exception)."""

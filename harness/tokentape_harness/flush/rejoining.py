@@ -94,7 +94,8 @@ class Generation:
         self.first = self._connect(with_id(bench.target, self.id))
         stream = bench.next_stream(self.first.run, limits.start)
         if stream is None:
-            raise FlushError(f"{bench.target} sent the provider no request for this response")
+            status = "no answer" if self.first.status is None else f"status {self.first.status}"
+            raise FlushError(f"{bench.target} sent the provider no request for this response ({status})")
         self.stream: SteppedStream = stream
 
     @property

@@ -16,6 +16,7 @@ import pytest
 from tests.conformance.pipeline_mutants import rejoining as broken
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.cli.run import run
+from tokentape_harness.errors import FlushError
 from tokentape_harness.flush.bench import Bench, event_loop
 from tokentape_harness.flush.rejoining import Limits, ReceivedEvent, events_of
 from tokentape_harness.flush.targets import AppRequest, AsgiTarget
@@ -89,6 +90,19 @@ def test_each_fault_is_named(sweep: Sweep, app: Any, outcomes: set[str]) -> None
     """What a broken app does to its readers has its own outcome, and a right one has none."""
     report = sweep(app(), "/start/{id}", "/back/{id}")
     assert {result.outcome for result in report.results} == outcomes
+
+
+@pytest.mark.slow
+def test_an_app_that_starts_nothing(sweep: Sweep) -> None:
+    """The error has the status of the app's answer."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    with pytest.raises(FlushError, match=r"sent the provider no request for this response \(status 500\)"):
+        sweep(app, "/start/{id}", "/back/{id}")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tokentape.web.resumable.buffer import WhenFull
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+_LONGEST_MS: Final = 1 << 50  # for ever, as far as Redis can tell
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 
 
@@ -38,12 +39,12 @@ class RedisSettings(NamedTuple):
     @property
     def lease_ms(self) -> int:
         """For how long a worker that does not report counts as alive."""
-        return int(self.lease * 1000)
+        return _ms(self.lease)
 
     @property
     def kept_ms(self) -> int:
         """For how long a response is kept after its end."""
-        return int(self.max_age * 1000)
+        return _ms(self.max_age)
 
     @property
     def running_ms(self) -> int:
@@ -83,6 +84,10 @@ class RedisSettings(NamedTuple):
                 f"Redis at {self.address} can't be reached ({type(error).__name__}): start it, or check the URL; the "
                 "next request tries again"
             ) from None
+
+
+def _ms(seconds: float) -> int:
+    return max(1, int(min(seconds * 1000, _LONGEST_MS)))
 
 
 def parse_address(url: str) -> tuple[str, str]:
