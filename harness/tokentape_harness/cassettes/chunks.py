@@ -16,7 +16,7 @@ from typing import NamedTuple
 # A week in ms, and 1 TB: no recording is longer.
 _LONGEST = 7 * 24 * 3_600_000.0
 _LARGEST = 2**40
-_PLAIN = re.compile(r"[0-9]{1,13}@[0-9]{1,9}(?:\.[0-9]{1,9})?(?: [0-9]{1,13}@[0-9]{1,9}(?:\.[0-9]{1,9})?)*+")
+_PLAIN = re.compile(r"[0-9]{1,13}@[0-9]{1,9}(?:\.[0-9]{1,9})?(?>(?: [0-9]{1,13}@[0-9]{1,9}(?:\.[0-9]{1,9})?)*)")
 _NEEDLESS_ZEROS = re.compile(r"\.?0+(?= |$)")
 
 

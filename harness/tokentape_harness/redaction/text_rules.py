@@ -282,7 +282,7 @@ _SHAPES = (
     TextRule(
         "private key",
         (
-            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<body>(?:[^\"-]|-(?!----))*+)"
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<body>(?>(?:[^\"-]++|-(?!----))*))"
             r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
         ),
         ("private key",),

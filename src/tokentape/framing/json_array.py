@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from tokentape.framing.verbatim import verbatim_offsets
 
-_OUTSIDE = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+# Atomic groups, since Python before 3.11.5 matches too much by a possessive group with another repeat inside.
+_OUTSIDE = re.compile(rb'(?>(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*)', re.DOTALL)
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _BETWEEN = b" \t\r\n,"
 
@@ -15,7 +16,7 @@ _BETWEEN = b" \t\r\n,"
 def _nested(depth: int) -> bytes:
     """Return a pattern for an object or array with at most `depth` levels inside."""
     inner = b"|" + _nested(depth - 1) if depth else b""
-    return rb'[\[{](?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"' + inner + rb")*+[\]}]"
+    return rb'[\[{](?>(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"' + inner + rb")*)[\]}]"
 
 
 # An element that is complete in `data` is matched in one step.
