@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -65,6 +66,7 @@ def doctor(
     of_pytest = is_pytest(command)
     if of_pytest and (cassettes or variation):
         raise UsageError("--cassette and --variation are for programs: a test has its own, and --tokentape-variation")
+    _check_folder(folder)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -101,6 +103,13 @@ def doctor(
                 print(terminal_text.printable(line))
     tried = any(diagnosis.verdict not in ("skipped", "untried") for diagnosis in found)
     return 1 if not tried or any(diagnosis.verdict in _UNSOUND for diagnosis in found) else 0
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise `UsageError` if the report can't be written, before a run is lost."""
+    found = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not found.is_dir() or not os.access(found, os.W_OK):
+        raise UsageError(f"--report {folder}: {found} is not a folder in which files can be written")
 
 
 def _runner(command: list[str], cassettes: list[Path], server: FakeProviderServer) -> CommandRunner:

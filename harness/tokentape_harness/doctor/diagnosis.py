@@ -110,13 +110,16 @@ class _Doctor:
     def diagnose(self) -> Diagnosis:
         self._base = base = self._run_anyway((), "without changes")
         if base.outcome == "skipped":
-            return self._diagnosis("skipped", "the test was skipped")
+            return self._diagnosis("skipped", "the test is skipped, or expected to fail")
+        if base.outcome == "hung":
+            return self._diagnosis("failing", "no variation was tried")
         self._keys = base.keys
         for _ in range(_REPEATS - 1):
             if self._differs(again := self._run_anyway((), "without changes")):
                 return self._flaky(again)
         if not any(stream.is_stream for stream in base.streams):
-            return self._diagnosis("untried", _without_stream(base.streams))
+            verdict: Verdict = "untried" if base.outcome == "passed" else "failing"
+            return self._diagnosis(verdict, _without_stream(base.streams))
         return self._try_all()
 
     def _try_all(self) -> Diagnosis:
@@ -194,8 +197,7 @@ class _Doctor:
 
         changes = tuple(shrink(trial.changes, matters))
         splits = tuple(_without_ms(change) for change in changes)
-        inside = splits != changes and all(change.byte for change in changes)
-        if inside and self._confirming(splits).outcome != base.outcome:
+        if splits != changes and self._confirming(splits).outcome != base.outcome:
             changes = splits  # it is not the pause that matters
         result = base
         for _ in range(_REPEATS):

@@ -9,8 +9,6 @@ from typing import Final
 
 import msgspec
 
-from tokentape_harness.doctor.change import Change
-from tokentape_harness.doctor.conductor import Run
 from tokentape_harness.doctor.diagnosis import Diagnosis, Limits
 
 VARIABLE: Final = "TOKENTAPE_DOCTOR"
@@ -18,16 +16,16 @@ PLUGIN: Final = "tokentape_harness.doctor.pytest_doctor"
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Examine each collected test within `limits`, or with `keys` run the test `only` once, with these changes.
+    """Examine each collected test within `limits`, or those of `only` if there are any.
 
-    The results are appended to the file `results`, as lines of JSON.
+    Each run gets a process of its own if it is to be `isolated`. The results are appended to the file `results`, as
+    lines of JSON.
     """
 
     results: str
     limits: Limits = Limits()
-    only: str = ""
-    changes: tuple[Change, ...] = ()
-    keys: tuple[str, ...] | None = None
+    only: tuple[str, ...] = ()
+    isolated: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -44,13 +42,7 @@ class Diagnosed(msgspec.Struct, frozen=True, tag="diagnosis"):
     diagnosis: Diagnosis
 
 
-class Ran(msgspec.Struct, frozen=True, tag="run"):
-    """A test ran once."""
-
-    run: Run
-
-
-Line = Progress | Diagnosed | Ran
+Line = Progress | Diagnosed
 
 
 def job_of_environment() -> Job | None:

@@ -12,7 +12,7 @@ from tokentape_harness.doctor.change import Change, Kind, Variation
 from tokentape_harness.doctor.fragments import fragment_changes
 from tokentape_harness.doctor.stream import Stream
 
-Group: TypeAlias = Literal["reads", "deltas", "events", "time", "order"]
+Group: TypeAlias = Literal["reads", "deltas", "events", "lines", "time", "order"]
 
 DELTAS: Final = "smaller text deltas"
 """A test may compare deltas one by one, so that its failure says nothing of the code under test."""
@@ -90,7 +90,7 @@ def _content(found: Sequence[tuple[int, Stream]], texts: Sequence[tuple[int, Str
     pinged = [(n, stream) for n, stream in sse if stream.wire and WIRES[stream.wire].ping]
     pings = [Change(n, event, 0, "ping") for n, stream in pinged for event in range(1, len(stream.events))]
     yield from _trial("pings between events", "events", pings)
-    yield from _trial("lines that end in CR LF", "events", [Change(n, 0, 0, "crlf") for n, _ in sse])
+    yield from _trial("lines that end in CR LF", "lines", [Change(n, 0, 0, "crlf") for n, _ in sse])
 
 
 def _without_chains(changes: Sequence[Change]) -> list[Change]:

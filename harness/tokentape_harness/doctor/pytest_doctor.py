@@ -1,30 +1,36 @@
 """pytest plugin of the doctor: each test runs again and again in this process, with fresh function-scoped fixtures.
 
-Fixtures of a module, a class or the session live on, as they do from test to test.
+Fixtures of a module, a class or the session live on, as they do from test to test. An isolated run has a process that
+is forked after the collection, in which all of its fixtures are fresh.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import msgspec
 import pytest
 from _pytest.outcomes import OutcomeException
 from _pytest.runner import runtestprotocol
 
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.variation import varied
 from tokentape_harness.doctor.change import Variation
 from tokentape_harness.doctor.conductor import Conductor, Run
 from tokentape_harness.doctor.diagnosis import diagnose
-from tokentape_harness.doctor.job import Diagnosed, Job, Progress, Ran, job_of_environment, write_line
+from tokentape_harness.doctor.job import Diagnosed, Job, Progress, job_of_environment, write_line
 
-# A first run may take this long in s; a later one this many times as long as the first, but always some seconds.
-_FIRST_S = 120.0
+# A first run may take as long as its limit; a later one this many times as long as it took, but always some seconds.
 _LONGER = 20
 _PATIENCE_S = 10.0
 
@@ -69,10 +75,10 @@ class _Doctor:
         self._interruptible = False
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the one test of a job that has one."""
+        """Keep the tests of a job that names some."""
         if self._job.only:
-            others = [item for item in items if item.nodeid != self._job.only]
-            items[:] = [item for item in items if item.nodeid == self._job.only]
+            others = [item for item in items if item.nodeid not in self._job.only]
+            items[:] = [item for item in items if item.nodeid in self._job.only]
             config.hook.pytest_deselected(items=others)
 
     @pytest.hookimpl(wrapper=True)
@@ -81,15 +87,25 @@ class _Doctor:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep the class and the message of an error."""
         report = yield
-        if report.failed and call.excinfo is not None and not _is_garbage(call.excinfo.value):
+        if report.failed and call.excinfo is None:
+            self._errors.append(("failed", report.longreprtext[:500]))
+        elif report.failed and call.excinfo is not None and not _is_garbage(call.excinfo.value):
             message = " ".join(str(call.excinfo.value).split("\n\n")[0].split())
             kind = "hung" if call.excinfo.errisinstance(Hung) else f"failed: {call.excinfo.typename}"
             self._errors.append((kind, message[:500]))
         return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self) -> Generator[None, object, object]:
+        """Note that fixtures are set up, which may be interrupted."""
+        return (yield from self._interrupted())
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
         """Note that the test itself is running, which may be interrupted, and not pytest."""
+        return (yield from self._interrupted())
+
+    def _interrupted(self) -> Generator[None, object, object]:
         self._interruptible = True
         try:
             return (yield)
@@ -99,32 +115,49 @@ class _Doctor:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         """Examine a test, and report its run without changes."""
-        job = self._job
-        if job.keys is not None:
-            reports, run = self._run(item, job.changes, job.keys, _FIRST_S)
-            write_line(job.results, Ran(run))
-        else:
-            reports, first_s = [], 0.0
+        job, first_s, shown = self._job, 0.0, list[pytest.TestReport]()
+        if job.isolated:
+            with FakeProviderServer(port=0):
+                pass  # what it imports, each process has from the start
 
-            def once(changes: Variation, keys: Sequence[str]) -> Run:
-                nonlocal first_s
-                pauses_s = sum(change.ms for change in changes) / 1000.0
-                patience_s = max(_PATIENCE_S, _LONGER * first_s) + 4 * pauses_s if reports else _FIRST_S
-                found, run = self._run(item, changes, keys, patience_s)
-                if not reports:
-                    reports[:], first_s = found, run.seconds
-                return run
+        def once(changes: Variation, keys: Sequence[str]) -> Run:
+            nonlocal first_s
+            pauses_s = sum(change.ms for change in changes) / 1000.0
+            longest_s = _LONGER * first_s + 4 * pauses_s if first_s else job.limits.timeout
+            patience_s = max(_PATIENCE_S, longest_s)
+            if job.isolated:
+                run = self._forked(item, changes, keys, patience_s)
+            else:
+                reports, run = self._run(item, changes, keys, patience_s)
+                shown[:] = shown or reports
+            first_s = first_s or run.seconds
+            return run
 
-            def note(number: int, what: str) -> None:
-                write_line(job.results, Progress(item.nodeid, number, what))
+        def note(number: int, what: str) -> None:
+            write_line(job.results, Progress(item.nodeid, number, what))
 
-            write_line(job.results, Diagnosed(diagnose(item.nodeid, once, job.limits, note)))
+        write_line(job.results, Diagnosed(diagnose(item.nodeid, once, job.limits, note)))
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in reports:
+        for report in shown:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         item.session._setupstate.teardown_exact(nextitem)
         return True
+
+    def _forked(self, item: pytest.Item, changes: Variation, keys: Sequence[str], patience_s: float) -> Run:
+        """A run in a process of its own, which has what this one has imported."""
+        with tempfile.NamedTemporaryFile(prefix="tokentape-doctor-") as file:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # about threads, which the child does not need
+                child = os.fork()
+            if not child:
+                try:
+                    Path(file.name).write_bytes(msgspec.json.encode(self._run(item, changes, keys, patience_s)[1]))
+                finally:
+                    os._exit(0)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            text = file.read()
+        return msgspec.json.decode(text, type=Run) if text else Run("failed: the process ended", f"exit code {code}")
 
     def _run(
         self, item: pytest.Item, changes: Variation, keys: Sequence[str], patience_s: float

@@ -127,7 +127,7 @@ def _summary(diagnosis: Diagnosis) -> str:
         case "sound":
             return f"no variation of its {streams} changes the outcome"
         case "failing":
-            return f"{diagnosis.outcome}, whatever the variation"
+            return f"{diagnosis.outcome}, {'whatever the variation' if diagnosis.tried else 'without any change'}"
         case "flaky":
             return "flaky"
         case "skipped":

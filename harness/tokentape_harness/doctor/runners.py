@@ -18,9 +18,9 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.variation import varied
 from tokentape_harness.doctor.change import Variation
 from tokentape_harness.doctor.conductor import Conductor, Run
-from tokentape_harness.doctor.diagnosis import Diagnosis, Limits, Runner, diagnose
-from tokentape_harness.doctor.job import PLUGIN, VARIABLE, Diagnosed, Job, Progress, Ran, read_lines
-from tokentape_harness.errors import DoctorError, FlushError
+from tokentape_harness.doctor.diagnosis import Diagnosis, Limits
+from tokentape_harness.doctor.job import PLUGIN, VARIABLE, Job, Progress, read_lines
+from tokentape_harness.errors import DoctorError, FlushError, UsageError
 from tokentape_harness.flush.reading.command import end_command, start_command
 from tokentape_harness.flush.targets import CommandTarget
 from tokentape_harness.testing.control_api import URL
@@ -38,39 +38,26 @@ _SETTLE_S = 5.0
 def diagnose_pytest(command: Sequence[str], limits: Limits, on_run: OnRun, *, isolate: bool = False) -> list[Diagnosis]:
     """Examine each test that this command of pytest collects.
 
-    All runs of a test share a process; those of one that is flaky there get a process each, as all with `isolate`.
-    Raises `DoctorError` if pytest does not come to any test.
+    All runs of a test share a process; those of one that is flaky there get a process each, as all with `isolate`,
+    where the system can fork. Raises `UsageError` if it can't, and `DoctorError` if pytest does not come to any test.
     """
-    here = msgspec.structs.replace(limits, timeout=-1.0) if isolate else limits
-    found = [line.diagnosis for line in _lines(command, Job("", here), on_run) if isinstance(line, Diagnosed)]
-    for number, diagnosis in enumerate(found):
-        if diagnosis.verdict == "flaky" or (isolate and diagnosis.left_out):
-            apart = diagnose(diagnosis.test, _isolated(command, diagnosis.test), limits, _noted(on_run, diagnosis.test))
-            if isolate or apart.verdict != "flaky":
-                found[number] = apart
-    return found
+    can_fork = hasattr(os, "fork")
+    if isolate and not can_fork:
+        raise UsageError("--isolate: this system can't fork a process")
+    found = _diagnoses(command, Job("", limits, isolated=isolate), on_run)
+    flaky = tuple(diagnosis.test for diagnosis in found if diagnosis.verdict == "flaky")
+    if not flaky or isolate or not can_fork:
+        return found
+    apart = {each.test: each for each in _diagnoses(command, Job("", limits, flaky, isolated=True), on_run)}
+    return [apart[each.test] if each.test in apart and apart[each.test].verdict != "flaky" else each for each in found]
 
 
-def _noted(on_run: OnRun, test: str) -> Callable[[int, str], object]:
-    return lambda number, what: on_run(test, number, what)
-
-
-def _isolated(command: Sequence[str], test: str) -> Runner:
-    """Runs one test in a process of its own."""
-
-    def run(changes: Variation, keys: Sequence[str]) -> Run:
-        job = Job("", only=test, changes=changes, keys=tuple(keys))
-        return next(line.run for line in _lines(command, job, lambda *_: None) if isinstance(line, Ran))
-
-    return run
-
-
-def _lines(command: Sequence[str], job: Job, on_run: OnRun) -> Sequence[Diagnosed | Ran]:
-    """What a pytest with this job wrote."""
+def _diagnoses(command: Sequence[str], job: Job, on_run: OnRun) -> list[Diagnosis]:
+    """What a pytest with this job found."""
     with tempfile.TemporaryDirectory(prefix="tokentape-doctor-") as folder:
         results, output = Path(folder) / "results.jsonl", Path(folder) / "output.txt"
         results.touch()
-        found: list[Diagnosed | Ran] = []
+        found: list[Diagnosis] = []
         text = msgspec.json.encode(msgspec.structs.replace(job, results=str(results))).decode()
         with output.open("wb") as file, _started([*command, "-p", PLUGIN], {VARIABLE: text}, file) as process:
             place, running = 0, True
@@ -85,7 +72,7 @@ def _lines(command: Sequence[str], job: Job, on_run: OnRun) -> Sequence[Diagnose
                     if isinstance(line, Progress):
                         on_run(line.test, line.number, line.what)
                     else:
-                        found.append(line)
+                        found.append(line.diagnosis)
         if not found:
             tail = "\n".join(output.read_text("utf-8", "replace").strip().splitlines()[-15:])
             raise DoctorError(

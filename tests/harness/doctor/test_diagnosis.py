@@ -147,6 +147,36 @@ def test_a_test_without_a_stream_is_reported(calls):
     assert diagnosed(lambda *_: "skipped", calls).verdict == "skipped"
 
 
+def test_a_test_that_fails_without_a_stream_or_hangs_is_failing(calls):
+    """A broken fixture is not taken as nothing to try, and a test that hangs is not run again."""
+    assert diagnosed(lambda *_: "failed: RuntimeError").verdict == "failing"
+    hung = diagnosed(lambda *_: "hung", calls)
+    assert (hung.verdict, hung.runs, hung.tried) == ("failing", 1, ())
+
+
+def test_a_pause_that_only_splits_is_named_as_a_split(calls):
+    """If a pause matters only because it ends a read, the split is named, and not the pause."""
+    border = (len(calls.events) // 2, 0)
+
+    def outcome(changes: Variation, _: int) -> str:
+        parts = [change for change in changes if change.kind in ("split", "pause")]
+        return "passed" if any((change.event, change.byte) == border for change in parts) else "failed: E"
+
+    findings = diagnosed(outcome, calls).findings
+    assert findings
+    assert not any("pause" in finding.variation for finding in findings)
+
+
+def test_line_ends_are_tried_after_a_comment_was_found(calls):
+    """A fault at comments does not hide one at CR LF."""
+
+    def outcome(changes: Variation, _: int) -> str:
+        return "failed: E" if any(change.kind in ("comment", "crlf") for change in changes) else "passed"
+
+    sentences = [finding.sentence for finding in diagnosed(outcome, calls).findings]
+    assert sentences[1:] == ["fails when lines end in CR LF"]
+
+
 @given(st.sets(st.integers(0, 40), min_size=1, max_size=3))
 def test_shrinking_keeps_what_matters(needed):
     """Delta debugging ends at exactly the items that matter together."""
