@@ -56,7 +56,7 @@ def test_an_app_that_exports_nothing() -> None:
     """It is wrong usage, and the message names the variable and the receiver."""
     ran = run(f"{APPS}.starlette_app:app", "--path", "/sse", "--delay", "0.5")
     assert ran.returncode == 2
-    assert "nothing was exported within 0.5 s of the response: the app must export by OTLP over HTTP" in ran.stderr
+    assert "nothing was exported within 0.5 s of the response: the app must export every trace by OTLP" in ran.stderr
     assert "OTEL_EXPORTER_OTLP_ENDPOINT, http://127.0.0.1:" in ran.stderr
 
 
