@@ -1,4 +1,4 @@
-"""What docs/browser-clients.md shows runs; in Chromium it is tests/servers/browser."""
+"""What docs/resumable-clients.md shows runs; in Chromium it is tests/servers/browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.test_docs import block_with, run
 from tokentape_harness import FakeProvider
 
 REPOSITORY = Path(__file__).parents[1]
-PAGE = (REPOSITORY / "docs" / "browser-clients.md").read_text()
+PAGE = (REPOSITORY / "docs" / "resumable-clients.md").read_text()
 
 
 def test_the_size_of_the_client() -> None:
