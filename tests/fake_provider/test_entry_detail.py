@@ -62,7 +62,8 @@ def test_the_frames_of_a_pending_request_are_read_beside_the_loop(
     session.configure(timing="synthetic:ttft=1ms,tps=1")
     session.push(Script.of("Hello ", "there"))
     with httpx2.stream("POST", url, json=REQUEST) as response:
-        next(response.iter_raw())
+        pieces = response.iter_raw()  # kept: its end would close the response
+        next(pieces)
         entry = httpx2.get(f"{server.url}/_tokentape/sessions/{session.id}/journal/0").json()
     assert (entry["outcome"], len(entry["frames"])) == ("pending", entry["frames_planned"])
     assert in_loop
