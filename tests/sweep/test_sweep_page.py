@@ -122,7 +122,7 @@ def test_the_example_of_a_sweep() -> None:
         '        messages = [{"role": "user", "content": prompt}]\n'
         '        stream = client.chat.completions.create(model="m", messages=messages, stream=True)\n'
         '        return "".join(part.choices[0].delta.content or "" for part in stream if part.choices)\n\n\n'
-        + _block("test_my_chat").replace('.yaml")', '.yaml", faults=["fin", "clean_end"])')
+        + _block("fault_sweep.answer(my_chat").replace('.yaml")', '.yaml", faults=["fin", "clean_end"])')
     )
     cassette = "cassettes/openai_chat/text.yaml"
     project = Project.of({"test_page.py": test, cassette: (REPOSITORY / cassette).read_bytes()})

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.test_pytest_plugin import HEAVY, NO_LOOP
+from tests.projects import HEAVY, NO_LOOP
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_harness.testing import exchange_reading  # a run of pytester would forget what it imports
@@ -27,6 +27,8 @@ from tokentape_harness.testing.report_page import report_page
 pytest_plugins = ["pytester"]
 
 assert exchange_reading
+WITHOUT = [f"-pno:{name}" for name in HEAVY]
+WITHOUT_LOOPS = [f"-pno:{name}" for name in NO_LOOP]
 KEY = "sk-proj-Zk3vQ9xT7pLm2RbN8wYc4HdJ6sFgA1uEqW5tXoP0"
 NASTY = "</script><script>alert(1)</script><!-- \u2028 \u2029 & 日本"
 
@@ -123,7 +125,7 @@ def check(folder: Path) -> None:
 def test_failed_tests_leave_reports(pytester: pytest.Pytester) -> None:
     """Each failed test with a fake provider leaves one file with a safe name, beside its failure; no other does."""
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest_inprocess(*NO_LOOP, "--tokentape-report", "out/reports")
+    result = pytester.runpytest_inprocess(*WITHOUT_LOOPS, "--tokentape-report", "out/reports")
     check(pytester.path / "out" / "reports")
     result.stdout.fnmatch_lines(["*- tokentape report -*", "*reports*test_fails*.html"])
 
@@ -132,7 +134,7 @@ def test_failed_tests_leave_reports(pytester: pytest.Pytester) -> None:
 def test_workers_of_xdist_leave_reports(pytester: pytest.Pytester) -> None:
     """Under xdist the workers write the same files, and the failure names them."""
     pytester.makepyfile(TESTS)
-    command = [sys.executable, "-m", "pytest", *HEAVY, "-n", "2", "--tokentape-report", "reports"]
+    command = [sys.executable, "-m", "pytest", *WITHOUT, "-n", "2", "--tokentape-report", "reports"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     check(pytester.path / "reports")
     assert "- tokentape report -" in done.stdout
@@ -143,7 +145,7 @@ def test_without_the_option_nothing_is_written(pytester: pytest.Pytester) -> Non
     """A run without the option leaves no file."""
     pytester.makepyfile(TESTS)
     before = set(pytester.path.rglob("*.html"))
-    pytester.runpytest_inprocess(*NO_LOOP, "-k", "test_fails_in_process")
+    pytester.runpytest_inprocess(*WITHOUT_LOOPS, "-k", "test_fails_in_process")
     assert set(pytester.path.rglob("*.html")) == before
 
 
@@ -152,7 +154,7 @@ def test_a_folder_that_can_not_be_written_fails_no_run(pytester: pytest.Pytester
     """Where the folder is a file, the failure says so, and the run goes on."""
     pytester.makepyfile(TESTS)
     (pytester.path / "taken").write_text("mine")
-    result = pytester.runpytest_inprocess(*NO_LOOP, "--tokentape-report", "taken", "-k", "process or passes")
+    result = pytester.runpytest_inprocess(*WITHOUT_LOOPS, "--tokentape-report", "taken", "-k", "process or passes")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["not written: *"])
 
