@@ -115,7 +115,7 @@ class RequestTimeoutError(ConnectionFailedError, TimeoutError):
 class ResumeError(TokentapeError):
     """A resumable response can't be read from where the reader requested; `status` is the HTTP status of the answer.
 
-    400, the base class itself, is for a cursor that is none of the event ids that were sent.
+    400, the base class itself, is for a cursor that was never sent as an event id.
     """
 
     status: int = 400

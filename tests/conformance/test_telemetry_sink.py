@@ -126,7 +126,7 @@ def sent(sink: Sink, data: bytes) -> None:
         ),
         (
             b"POST /?key=k HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
-            "a POST to /, which is none of /v1/traces, /v1/metrics",
+            "a POST to /, which is not /v1/traces, /v1/metrics",
         ),
     ],
 )

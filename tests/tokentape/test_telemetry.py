@@ -231,7 +231,7 @@ def test_a_request_that_is_refused_has_a_span(recorder: Recorder, fake_provider:
 
 @pytest.mark.asyncio
 async def test_an_async_request_that_fails_or_is_cancelled_has_a_span(recorder: Recorder) -> None:
-    """A connection that fails is an error; a request that is cancelled before its response is none."""
+    """A connection that fails is an error; a request that is cancelled before its response is not."""
     telemetry.instrument(**recorder.providers)
     async with OpenAIChat("m", api_key="key", base_url="http://127.0.0.1:9") as client:
         with pytest.raises(ConnectionFailedError):

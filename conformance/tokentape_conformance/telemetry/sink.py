@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         if signal in _SIGNALS:
             error = sink.receive(signal, body, self.headers.get("content-encoding", ""), kind)
         elif not sink.exports():
-            sink.refused = f"a POST to {path}, which is none of /v1/traces, /v1/metrics and /v1/logs"
+            sink.refused = f"a POST to {path}, which is not /v1/traces, /v1/metrics or /v1/logs"
         is_json = "json" in kind or signal not in _SIGNALS
         self._answer(400 if error else 200, b"{}" if is_json else b"", "application/json" if is_json else kind)
 

@@ -117,9 +117,10 @@ class TelemetryTrial(Trial):
         return total, name, convention
 
     def leave(self, scenario: str) -> Observation:
-        """What was observed when the reader left. Skips the case if the app did not notice that."""
+        """What was observed when the reader left. Skips the case if the app did not notice that in time."""
         observation = self.observe(scenario)
-        entry = observation.requests[observation.main].entry
-        if entry.outcome != "client_left":
-            self.skip(f"leaving: the app read on after its reader left ({entry.outcome}), see the pipeline suite")
+        entry, output = observation.requests[observation.main]
+        if entry.outcome != "client_left" or (output is not None and output.finish_reason is not None):
+            how = "to the finish reason" if entry.outcome == "client_left" else entry.outcome
+            self.skip(f"leaving: the app read on after its reader left ({how}), see the pipeline suite")
         return observation

@@ -37,7 +37,7 @@ def judge(
     """Judge the client that sent these requests.
 
     What a journal can't show, the caller can report: `accepted` is whether the app took its result as complete, or
-    reported an error; `cancelled_at` (unix time in s) when it was told to cancel. `now_ms` is the time of the session's
+    reported an error; `cancelled_at` (unix time in s) when the test cancelled it. `now_ms` is the time of the session's
     clock, which open streams are judged by; a client that still `runs` may retry a recent failure yet.
     """
     limits = limits or VerdictSettings()

@@ -62,7 +62,7 @@ def pytest_timeout_set_timer() -> bool:
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_timeout_cancel_timer() -> bool:
-    """There is none."""
+    """Let pytest-timeout cancel no timer: it has set none."""
     return True
 
 

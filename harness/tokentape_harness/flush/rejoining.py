@@ -116,7 +116,7 @@ class Generation:
         return connection
 
     def step(self, frames: int) -> None:
-        """Send frames of the provider until so many have left; all there are if there are fewer."""
+        """Send frames of the provider until this number has left, or all of them if there are fewer."""
         with suppress(StepError):
             while self.stream.sent < frames and not self.stream.over:
                 self.stream.step(timeout=self.limits.patience)

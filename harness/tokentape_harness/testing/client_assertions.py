@@ -79,7 +79,7 @@ class ClientBehaviour:
         """Judge how resilient the client is, once it has sent all that it sends; docs/verdict.md lists the findings.
 
         `accepted` reports whether the app took its result as complete (`False`: it reported an error), and
-        `cancelled_at`, a unix time in s, when it was told to cancel; a journal can't show them. `allow` has kinds of
+        `cancelled_at`, a unix time in s, when the test cancelled it; a journal can't show them. `allow` has kinds of
         findings to leave out. The other settings are those of `VerdictSettings`. Raises `msgspec.ValidationError`.
         """
         self._wait(lambda: all(entry.outcome != "pending" for entry in self.entries), timeout)

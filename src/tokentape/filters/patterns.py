@@ -20,7 +20,7 @@ LONGEST_MATCH = 1000
 SEARCH_SECONDS = 1.0
 """The CPU time after which the search for a pattern is given up."""
 
-# So many steps take no search long: a time limit would cost more than the search.
+# A search of at most this many steps is short: a time limit would cost more than the search.
 _QUICK_STEPS = 100_000
 # So few characters take no search more steps, whatever the pattern.
 _QUICK = 12

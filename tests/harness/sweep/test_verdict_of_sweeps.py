@@ -32,7 +32,7 @@ OWN_RETRIES = {"not_retried"}
     ],
 )
 def test_no_false_alarm(cassette: str, client: str, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """In each cell there is a finding if the client took a truncated stream as complete, and else there is none."""
+    """In each cell there is a finding if the client took a truncated stream as complete, and no finding otherwise."""
     caplog.set_level(logging.CRITICAL)
     outcome_of, wrong, silent = run.judge, [], 0
 

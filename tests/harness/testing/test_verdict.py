@@ -252,7 +252,7 @@ def test_one_try_with_a_new_token(provider):
 
 
 def test_a_spent_quota_is_not_retried(provider):
-    """A 429 for a quota that is spent can't succeed: to retry it is a finding, to report it is none."""
+    """A 429 for a quota that is spent can't succeed: retrying it is a finding, and reporting it is not."""
     provider.fault("http_error", status=429, code="insufficient_quota")
     post(provider)
     assert kinds(provider) == []
