@@ -22,7 +22,6 @@ async function answer(job) {
   let then = "";
   const messages = [FIRST, { role: "assistant", content: text }, SECOND];
   for await (const piece of streamed(job.root, messages).textStream) then += piece;
-  if (job.case === "leave") await new Promise((done) => setTimeout(done, 1500));
   return { text, then };
 }
 

@@ -6,7 +6,6 @@ two chunks, keeps the stream, and goes on.
 
 import importlib
 import signal
-import time
 
 from jobs import KEY, serve
 
@@ -29,8 +28,6 @@ def app(stream_of):
         messages = [FIRST, {"role": "assistant", "content": text}, SECOND]
         _, texts = stream_of(job.root, messages)
         text_2 = "".join(texts)
-        if job.case == "leave":
-            time.sleep(1.5)
         del stream
         return {"text": text, "then": text_2}
 
