@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -271,3 +273,16 @@ def test_without_the_extra() -> None:
     assert ran.stderr.splitlines()[-1] == snapshot(
         "ImportError: tokentape.telemetry needs the package opentelemetry-api: pip install 'tokentape[opentelemetry]'"
     )
+
+
+def test_the_code_of_the_page(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's first line gives a stream a span at OpenTelemetry's global provider, and its second one ends that."""
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: recorder.tracers)
+    page = Path(__file__).parents[2] / "docs" / "telemetry.md"
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    ahead, off, behind = block.partition("telemetry.uninstrument()")
+    names: dict[str, Any] = {}
+    for code in (ahead, off + behind):
+        exec(compile(code, str(page), "exec"), names)
+        list(StreamedChatMessageIterator([ChatMessage("one", finish_reason="stop")]))
+    assert len(recorder.spans.get_finished_spans()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,3 +66,16 @@ def test_nothing_is_there() -> None:
     code, report = load("http://127.0.0.1:9/v1", "-u", "1", "-t", "0.3", "--pause", "0.1")
     assert (code, report["complete"]) == (1, 0)
     assert "Connection refused" in report["problems"]["ConnectionFailedError"]
+
+
+def test_the_users_of_the_page_run(server: FakeProviderServer, tmp_path: Path) -> None:
+    """The page's class is a locustfile whose user reads a stream without a failure."""
+    page = (Path(__file__).parents[3] / "docs" / "load.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "locustfile.py").write_text(block)
+    options = ["--headless", "--users", "1", "--run-time", "5s", "--host", server.url, "--only-summary", "--json"]
+    command = [sys.executable, "-m", "locust", "-f", str(tmp_path / "locustfile.py"), *options]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    (question,) = [row for row in json.loads(ran.stdout) if row["name"] == "question"]
+    assert (question["num_requests"] > 0, question["num_failures"]) == (True, 0)
