@@ -155,17 +155,17 @@ def serve(workers: int, timing: str, folder: str) -> None:
     _allow_files()
     warm_up()
 
-    def work(number: int, ready: Callable[[], None], answering: Callable[[], int]) -> None:
+    def work(worker: Worker, ready: Callable[[], None]) -> None:
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        server = FakeProviderServer("127.0.0.1", port, settings=settings, worker=Worker(number, workers, answering))
+        server = FakeProviderServer("127.0.0.1", port, settings=settings, worker=worker)
         with server:
             settle()
             ready()
             stop.wait()
             late = array("d", [frame.lateness for entry in server.default.journal.entries for frame in entry.frames])
         if folder:
-            Path(folder, str(number)).write_bytes(late.tobytes())
+            Path(folder, str(worker.number)).write_bytes(late.tobytes())
 
     run_workers(workers, work, lambda: print(port, flush=True))
 

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,12 @@ class WorkerServer:
 
 
 @contextmanager
-def running(environment: Mapping[str, str] = os.environ) -> Iterator[subprocess.Popen[str]]:
+def running(
+    environment: Mapping[str, str] = os.environ, options: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
     """The command on a free port; it and its workers are gone at the end."""
     process = subprocess.Popen(
-        [*SERVE, "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*SERVE, "0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
     try:
         yield process

@@ -145,11 +145,11 @@ class App:
             except (StoreUnavailableError, UnknownSessionError) as error:
                 session, answer = None, _no_session(session_id, error_wire, error)
             except ClientLeft:
-                session.journal.add(entry)
+                self._begin(session, entry)
                 self._end(session, entry, "client_left", clock)
                 return
         if session is not None:
-            session.journal.add(entry)
+            self._begin(session, entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
         entry.counts = answer.usage
@@ -209,7 +209,7 @@ class App:
         elif session is None:
             self._end(None, entry, await deny(_no_session(session_id, error_wire, problem), entry, connection), clock)
         else:
-            session.journal.add(entry)
+            self._begin(session, entry)
             outcome: Outcome = "server_stopped"
             try:
                 if self._wrong_key(scope):
@@ -224,6 +224,10 @@ class App:
         keys = self.config.api_keys
         return bool(keys) and not has_key(keys, scope["headers"], scope["query_string"])
 
+    def _begin(self, session: Session, entry: Entry) -> None:
+        session.journal.add(entry)
+        self.config.metrics.begin()
+
     def _end(self, session: Session | None, entry: Entry, outcome: Outcome, clock: Clock) -> Outcome:
         """Count and report a request whose response has ended; return how it did."""
         if outcome == "client_left" and self.stopping:
@@ -232,7 +236,7 @@ class App:
         if session is None:
             entry.outcome, entry.ended = outcome, ended
         else:
-            self.config.metrics.observe(entry, outcome)
+            self.config.metrics.end(entry, outcome)
             session.journal.finish(entry, outcome, ended)
         if self.config.ended is not None:
             self.config.ended(entry)

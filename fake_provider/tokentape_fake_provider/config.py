@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,12 +25,14 @@ from tokentape_fake_provider.sessions.store import MemoryStore, SessionStore
 class Worker(NamedTuple):
     """One of `of` processes that answer on the same port and share no state; `number` is from 0.
 
-    `answering` returns how many of them answer at the moment.
+    `answering` returns a byte for each of them, 1 if it answers at the moment; `regions` has the memory for the metrics
+    of each.
     """
 
     number: int
     of: int
-    answering: Callable[[], int]
+    answering: Callable[[], bytes]
+    regions: Sequence[mmap.mmap]
 
 
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.cors import with_cors
+from tokentape_fake_provider.metrics.numbers import shared_region
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Frame, Tape
 
@@ -131,7 +132,7 @@ def test_errors_faults_and_the_control_api(server: FakeProviderServer, client: h
         client.get("/v1/models", headers={"origin": PAGE}),
         client.get("/v1/models", headers={"origin": PAGE, "x-long": "x" * 70_000}),
     ]
-    with FakeProviderServer(worker=Worker(0, 2, lambda: 2)) as worker:
+    with FakeProviderServer(worker=Worker(0, 2, lambda: b"\1\1", [shared_region(), shared_region()])) as worker:
         found.append(httpx2.get(f"{worker.url}/_tokentape/sessions", headers={"origin": PAGE}))
     statuses = [answer.status_code for answer in found]
     assert statuses == [429, 503, 404, 404, 405, 413, 401, 200, 404, 200, 200, 200, 431, 501]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.metrics.histogram import Histogram
+from tokentape_fake_provider.metrics.metrics import OPEN, REQUESTS, Metrics
+from tokentape_fake_provider.metrics.numbers import Numbers, groups_in, shared_region
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
@@ -145,10 +150,60 @@ def test_without_the_extra(server: FakeProviderServer, http: httpx2.Client, monk
 @given(st.lists(st.floats(-10, 1e6)), st.lists(st.floats(0.1, 1e5), min_size=1, unique=True).map(sorted))
 def test_a_histogram_counts_as_one_by_one(times: Sequence[float], bounds: Sequence[float]) -> None:
     """Each time is counted at the first bound that is not below it, once."""
-    histogram = Histogram(bounds)
-    histogram.add(times)
+    numbers = array("d", [0.0] * (len(bounds) + 2))
+    Histogram(bounds, numbers).add(times)
     one_by_one = [0] * (len(bounds) + 1)
     for time in times:
         one_by_one[next((place for place, bound in enumerate(bounds) if time <= bound), len(bounds))] += 1
-    assert histogram.counts == one_by_one
-    assert histogram.total == pytest.approx(sum(times))
+    assert list(numbers[:-1]) == one_by_one
+    assert numbers[-1] == pytest.approx(sum(times))
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.integers(1, 4), st.integers(0, 100))))
+def test_numbers_in_shared_memory_are_those_in_memory(changes: Sequence[tuple[str, int, int]]) -> None:
+    """Whatever names there are: another process reads the same numbers, and one that takes over goes on from them."""
+    region = shared_region()
+    alone, shared = Numbers(), Numbers(region)
+    for half in (changes[::2], changes[1::2]):
+        for text, size, count in half:
+            for numbers in (alone, shared):
+                numbers.group((text, str(size)), size)[size - 1] += count
+        expected = {name: list(numbers) for name, numbers in alone.groups().items()}
+        assert {name: list(numbers) for name, numbers in groups_in(region).items()} == expected
+        shared = Numbers(region)
+
+
+def test_numbers_beyond_the_shared_memory() -> None:
+    """Names for which there is no room are counted in the process itself, and those that are there go on."""
+    region = mmap.mmap(-1, 64)
+    numbers = Numbers(region)
+    for name in ("a", "b", "c", "a"):
+        numbers.group((name,))[0] += 1
+    assert {name: list(count) for name, count in numbers.groups().items()} == {("a",): [2], ("b",): [1], ("c",): [1]}
+    assert {name: list(count) for name, count in groups_in(region).items()} == {("a",): [2], ("b",): [1]}
+
+
+def test_a_worker_that_was_killed_leaves_no_open_responses() -> None:
+    """Its counts stay, and go on in the worker that replaces it; what it was sending is open no longer."""
+    regions, running = [shared_region(), shared_region()], bytearray(b"\1\1")
+    one, two = (Metrics(regions, number, lambda: bytes(running)) for number in (0, 1))
+
+    def answer(metrics: Metrics) -> None:
+        entry = Entry(session="", time=0, method="GET", path="/", query="", headers=(), raw_body=b"", wire=None)
+        metrics.begin()
+        metrics.end(entry, "complete")
+
+    def counts() -> list[tuple[float, float]]:
+        totals = (metrics.totals() for metrics in (one, two))
+        return [(total[OPEN,][0], total[REQUESTS, "", "", "", "complete"][0]) for total in totals]
+
+    for metrics in (one, two, two):
+        answer(metrics)
+        metrics.begin()
+    assert counts() == [(3, 3), (3, 3)]
+    running[1] = 0
+    assert counts()[0] == (1, 3)
+    running[1] = 1
+    two = Metrics(regions, 1, lambda: bytes(running))
+    answer(two)
+    assert counts() == [(1, 4), (1, 4)]

@@ -39,7 +39,7 @@ CONTROL_PATH: Final = "/_tokentape"
 HEALTH_PATH: Final = "/health"
 READY_PATH: Final = "/ready"
 METRICS_PATH: Final = "/metrics"
-_STATELESS: Final = (CONTROL_PATH, f"{CONTROL_PATH}/faults", f"{CONTROL_PATH}/openapi.json")
+_STATELESS: Final = (CONTROL_PATH, f"{CONTROL_PATH}/faults", f"{CONTROL_PATH}/openapi.json", METRICS_PATH)
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _logger: Final = logging.getLogger("tokentape_fake_provider")
@@ -108,7 +108,7 @@ class Api:
         """GET /ready: whether all workers answer, and the store that they share."""
         problems, worker = [], self.config.worker
         workers = 1 if worker is None else worker.of
-        answering = 1 if worker is None else worker.answering()
+        answering = 1 if worker is None else sum(worker.answering())
         if answering < workers:
             problems.append(f"{answering} of {workers} workers answer: the others are starting")
         try:
@@ -184,12 +184,6 @@ class Api:
             )
         worker = self.config.worker
         path = request.scope["path"].rstrip("/")
-        if worker is not None and path == METRICS_PATH:
-            raise Refused(
-                501,
-                f"each of the {worker.of} workers counts by itself, so only one of them would report",
-                "start the server without --workers",
-            )
         if worker is not None and not self.store.shared and path not in _STATELESS:
             raise Refused(
                 501,

@@ -18,6 +18,7 @@ from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.api_key import as_keys
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
+from tokentape_fake_provider.metrics.metrics import Metrics
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.redis_store.connection import StoreAddress
 from tokentape_fake_provider.redis_store.store import RedisStore
@@ -96,6 +97,7 @@ class FakeProviderServer(Provider):
                 clock=self.clock,
                 threads=True,
                 worker=worker,
+                metrics=Metrics() if worker is None else Metrics(worker.regions, worker.number, worker.answering),
                 shared_store=None if address is None else RedisStore(address, sessions, loader),
                 ended=ended,
             )

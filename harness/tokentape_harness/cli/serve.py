@@ -213,8 +213,8 @@ def serve(
     def announce(server: FakeProviderServer) -> None:
         _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
 
-    def work(number: int, ready: Callable[[], None], answering: Callable[[], int]) -> None:
-        run(create(port, Worker(number, workers, answering)), ready)
+    def work(worker: Worker, ready: Callable[[], None]) -> None:
+        run(create(port, worker), ready)
 
     def run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
         with log or contextlib.nullcontext():
@@ -317,7 +317,8 @@ def _announce(
         print(f"  sessions in {store.shown}, shared by {counted(workers, 'worker')} and all servers that use it")
     elif workers > 1:
         print(
-            f"  {workers} workers, which share no state: the control API and the journal need --store, or one process"
+            f"  {workers} workers, which share no state but their metrics: the control API, the journal and uploaded "
+            "files need --store, or one process"
         )
     if state.settings.faults:
         print(f"  faults: {', '.join(map(format_fault, as_faults(state.settings.faults)))}")

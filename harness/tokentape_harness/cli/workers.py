@@ -14,15 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from tokentape_fake_provider.config import Worker
 from tokentape_fake_provider.errors import PortInUseError
+from tokentape_fake_provider.metrics.numbers import shared_region
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.errors import UsageError
 
-Work = Callable[[int, Callable[[], None], Callable[[], int]], None]
-"""What a worker does, by its number from 0: it calls the first function once it answers, and returns at SIGTERM.
-
-The second function returns how many workers answer at the moment.
-"""
+Work = Callable[[Worker, Callable[[], None]], None]
+"""What a worker does: it calls the function once it answers, and returns at SIGTERM."""
 
 _READY_S: Final = 60.0
 # Waiting for a worker to die would not end at a signal to this process (PEP 475).
@@ -58,10 +57,12 @@ def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
     gc.freeze()  # what is loaded stays one copy in memory
     numbers: dict[int, int] = {}
     answering = mmap.mmap(-1, count)  # a byte for each worker, in memory that all of them share
+    regions = [shared_region() for _ in range(count)]
+    workers = [Worker(number, count, lambda: answering[:], regions) for number in range(count)]
     stopped: list[int] = []
     previous = {number: signal.signal(number, lambda received, _: stopped.append(received)) for number in _HANDLED}
     try:
-        signals = [_start(number, work, numbers, answering) for number in range(count)]
+        signals = [_start(worker, work, numbers, answering) for worker in workers]
         for answers in signals:
             _wait_until_ready(answers)
         ready()
@@ -74,7 +75,7 @@ def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
                 again[number] = now + (_AGAIN_S if now < again[number] + _AGAIN_S else 0.0)
             for number in again.keys() - set(numbers.values()):
                 if again[number] <= now and not stopped:
-                    os.close(_start(number, work, numbers, answering))
+                    os.close(_start(workers[number], work, numbers, answering))
     finally:
         for process in numbers:
             with contextlib.suppress(ProcessLookupError):
@@ -86,7 +87,7 @@ def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
             signal.signal(signal_number, handler)
 
 
-def _start(number: int, work: Work, numbers: dict[int, int], answering: mmap.mmap) -> int:
+def _start(worker: Worker, work: Work, numbers: dict[int, int], answering: mmap.mmap) -> int:
     """Fork a worker; return a file descriptor that has a byte once it answers."""
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -96,12 +97,12 @@ def _start(number: int, work: Work, numbers: dict[int, int], answering: mmap.mma
     if process:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         os.close(writing)
-        numbers[process] = number
+        numbers[process] = worker.number
         return reading
     code = 1
 
     def answers() -> None:
-        answering[number] = 1
+        answering[worker.number] = 1
         with contextlib.suppress(BrokenPipeError):  # nobody waits for a worker that replaces another
             os.write(writing, b"1")
 
@@ -110,10 +111,10 @@ def _start(number: int, work: Work, numbers: dict[int, int], answering: mmap.mma
         for handled in _HANDLED:
             signal.signal(handled, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
-        work(number, answers, lambda: sum(answering[:]))
+        work(worker, answers)
         code = 0
     except BaseException as error:
-        print_error(f"worker {number}: {type(error).__name__}: {error}")
+        print_error(f"worker {worker.number}: {type(error).__name__}: {error}")
     finally:
         os._exit(code)
 

@@ -165,8 +165,6 @@ def test_workers_are_as_one(servers: list[Server]) -> None:
         one.control("POST", "/sessions/w/queue", {"items": [f"{number}"]})
     assert [ask(one.url, "w") for _ in range(8)] == [("m", f"{number}") for number in range(8)]
     assert len(one.control("GET", "/sessions/w/journal?wait=10")["entries"]) == 8
-    metrics = httpx2.get(f"{one.url}/metrics")
-    assert (metrics.status_code, metrics.json()["error"]["do"]) == (501, "start the server without --workers")
 
 
 def test_a_store_that_is_not_there() -> None:

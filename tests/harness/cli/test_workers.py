@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.worker_server import SERVE, WorkerServer, running
 from tokentape_fake_provider.hosting.server import FakeProviderServer
@@ -36,6 +40,18 @@ def ask(url: str) -> Any:
     """The response of the server at this URL."""
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     return httpx2.post(f"{url}/v1/chat/completions", json=body).raise_for_status().json()
+
+
+def scrapes(server: Server) -> set[tuple[float, float]]:
+    """What eight scrapes, each on a connection of its own, show of requests and of open responses."""
+    found = set()
+    for _ in range(8):
+        sums = Counter[str]()
+        for family in text_string_to_metric_families(httpx2.get(f"{server.url}/metrics").raise_for_status().text):
+            for sample in family.samples:
+                sums[sample.name] += int(sample.value)
+        found.add((sums["tokentape_requests_total"], sums["tokentape_open_responses"]))
+    return found
 
 
 @pytest.fixture
@@ -61,10 +77,9 @@ def test_the_control_api_says_what_it_needs(server: Server) -> None:
     """What only one worker would know is refused in one line; what describes the server is there."""
     assert httpx2.get(f"{server.url}/_tokentape").json()["server"] == "tokentape"
     assert httpx2.get(f"{server.url}/health").is_success
-    shared, alone = "start the server with --store, or without --workers", "start the server without --workers"
-    needs = {"/_tokentape/sessions": shared, "/_tokentape/sessions/default/journal": shared, "/metrics": alone}
-    for path, need in needs.items():
+    for path in ("/_tokentape/sessions", "/_tokentape/sessions/default/journal"):
         response = httpx2.get(f"{server.url}{path}")
+        need = "start the server with --store, or without --workers"
         assert (response.status_code, response.json()["error"]["do"]) == (501, need)
 
 
@@ -101,6 +116,34 @@ def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
     assert len(server.workers) == 2
 
 
+def test_one_scrape_has_the_metrics_of_all_workers() -> None:
+    """Whichever worker answers it, counts are exact and go on after a worker was killed; its open streams are gone."""
+    with running(options=("--timing", "synthetic:ttft=3600s")) as process, ExitStack() as stack:
+        server = Server(process)
+        port = int(server.url.rpartition(":")[2])
+        for _ in range(40):
+            httpx2.get(f"{server.url}/v1/models").raise_for_status()
+        assert scrapes(server) == {(40, 0)}
+        body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        streams = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(16)]
+        for stream in streams:
+            stream.sendall(head.encode() + body)
+        while scrapes(server) != {(40, 16)}:
+            pass
+        os.kill(server.workers[0], signal.SIGKILL)
+        while not httpx2.get(f"{server.url}/ready").is_success or len(server.workers) < 2:
+            pass
+        ended, _, _ = select.select(streams, (), (), 0)
+        assert 0 < len(ended) < 16
+        while scrapes(server) != {(40, 16 - len(ended))}:
+            pass
+        for stream in streams:
+            stream.close()
+        while scrapes(server) != {(40 + 16 - len(ended), 0)}:
+            pass
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_its_workers(server: Server, number: signal.Signals) -> None:
     """After a signal to the command all its processes are gone, and it exits with 0 and no message."""
@@ -129,7 +172,7 @@ def test_a_worker_that_is_ended_while_it_starts_ends() -> None:
         "from tokentape_harness.errors import UsageError\n"
         "os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
         "try:\n"
-        "    run_workers(1, lambda number, answers, answering: (answers(), signal.pause()), lambda: print('ready'))\n"
+        "    run_workers(1, lambda worker, answers: (answers(), signal.pause()), lambda: print('ready'))\n"
         "except UsageError as error:\n"
         "    print(error)\n"
     )
