@@ -47,19 +47,20 @@ class Metrics:
         self._numbers = Numbers(regions[own] if regions else None)
         self._others = {worker: region for worker, region in enumerate(regions) if worker != own}
         self._answering = answering
-        self._numbers.group((OPEN,))[0] = 0.0  # those of the worker that this one replaces are no longer open
+        self._open = self._numbers.group((OPEN,))
+        self._open[0] = 0.0  # those of the worker that this one replaces are no longer open
 
     def begin(self) -> None:
         """Count a request whose response has not ended."""
         with self._lock:
-            self._numbers.group((OPEN,))[0] += 1
+            self._open[0] += 1
 
     def end(self, entry: Entry, outcome: Outcome) -> None:
         """Count a request whose response has ended so. Its wire format or source is empty if it has none."""
         wire, sent, left = entry.wire or "", entry.frames_sent, entry.left
         group = self._numbers.group
         with self._lock:
-            group((OPEN,))[0] -= 1
+            self._open[0] -= 1
             group((REQUESTS, wire, str(entry.status or ""), entry.answered_by or "", outcome))[0] += 1
             for fault in entry.faults:
                 group((FAULTS, fault.partition("@")[0]))[0] += 1
