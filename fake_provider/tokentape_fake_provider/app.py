@@ -52,7 +52,7 @@ from tokentape_fake_provider.sessions.exchange import Exchange
 from tokentape_fake_provider.sessions.recording import requested_model
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.sessions.variation import Outgoing, Vary, current_variation
-from tokentape_fake_provider.tape import Tape, retry_after
+from tokentape_fake_provider.tape import Frame, Tape, retry_after
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.timing.schedule import retime
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, Wire, served_at
@@ -296,7 +296,7 @@ class App:
             return error_answer(error_wire, refused.status, refused.message, refused.code)
         try:
             return await self._find_answer(session, entry, error_wire, connection, now)
-        except ClientLeft:
+        except (ClientLeft, StoreUnavailableError):
             raise
         except RecursionError:
             return error_answer(error_wire, 400, "The request body is nested too deeply.", "invalid_request")
@@ -331,6 +331,9 @@ class App:
         work = partial(_finish_and_join, plan.finish)
         answer = (await _unless_client_leaves(connection, work) if in_thread else plan.finish()) or listing
         if answer is not None:
+            if answer.content_of is not None:
+                content = await self._store.file_content(session, answer.content_of)
+                return answer._replace(tape=msgspec.structs.replace(answer.tape, frames=(Frame(0.0, content),)))
             if answer.repetition is not None and answer.instant and not answer.faults:
                 kept = _Repeated(answer, entry.model)
                 session.keep_repeated(same, kept, answer.repetition, len(entry.raw_body) + len(answer.tape.body))

@@ -13,6 +13,7 @@ from tokentape_fake_provider.playback.journal import AnsweredBy, TokenCounts
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.sessions.recording_store import Repetition
+from tokentape_fake_provider.sessions.stored_files import StoredFile
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Stepped
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
@@ -68,6 +69,8 @@ class Answer(NamedTuple):
     usage: TokenCounts | Callable[[], TokenCounts | None] | None = None
     repetition: Repetition | None = None
     """Set if an equal request gets the same answer, which then need not be found anew."""
+    content_of: StoredFile | None = None
+    """The file whose content the body has to be."""
 
 
 def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:

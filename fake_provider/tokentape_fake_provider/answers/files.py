@@ -56,7 +56,7 @@ def file_answer(session: Session, http: HttpRequest) -> Answer | None:
         if name and not name.startswith(":") and (file := session.files.find(name)) is None:
             raise _unknown(style, name)
         if content and file is not None and http.method in ("GET", "HEAD"):
-            return _answer(file.data, (("content-type", file.media_type), *_DOWNLOAD))
+            return _answer(b"", (("content-type", file.media_type), *_DOWNLOAD))._replace(content_of=file)
         return None if content else answer(session, http, file, found[1])
     except BadRequestError as error:
         return refused(WIRES.get(style, wire), error)
@@ -113,9 +113,8 @@ def _uploaded(session: Session, http: HttpRequest, style: str) -> StoredFile:
     name, media_type, data = fields["file"]
     prefix, seed = ("file_", _seed(session)) if style == "anthropic_messages" else ("file-", _seed(session))
     purpose = fields.get("purpose", ("", "", b""))[2].decode(errors="replace")
-    file = StoredFile(prefix + make_id(seed, "file", 24), name or "upload", media_type, data, http.created, purpose)
-    session.files.keep(file)
-    return file
+    file = StoredFile(prefix + make_id(seed, "file", 24), name or "upload", media_type, http.created, purpose)
+    return session.files.keep(file, data)
 
 
 def _form(http: HttpRequest) -> Mapping[str, tuple[str, str, bytes]]:
@@ -161,7 +160,7 @@ def _openai_file(file: StoredFile) -> dict[str, Any]:
         "id": file.id,
         "purpose": file.purpose or "user_data",
         "filename": file.name,
-        "bytes": len(file.data),
+        "bytes": file.size,
         "created_at": file.created,
         "expires_at": None,
         "status": "processed",
@@ -184,7 +183,7 @@ def _anthropic_file(file: StoredFile) -> dict[str, Any]:
         "id": file.id,
         "filename": file.name,
         "mime_type": file.media_type,
-        "size_bytes": len(file.data),
+        "size_bytes": file.size,
         "created_at": _time(file.created),
         "downloadable": True,
     }
@@ -223,7 +222,7 @@ def _google(session: Session, http: HttpRequest, file: StoredFile | None, base: 
             )
         kind = _media_type(_header(http, b"x-goog-upload-header-content-type") or text_of(either(given, "mimeType")))
         shown = text_of(either(given, "displayName")) or _header(http, b"x-goog-upload-file-name")
-        session.files.begin(StoredFile(name, shown, kind, b"", http.created))
+        session.files.begin(StoredFile(name, shown, kind, http.created))
         address = f"{_origin(session, http)}{base}/upload/v1beta/files?upload_id={name}&upload_protocol=resumable"
         return _json({}, (("x-goog-upload-url", address), ("x-goog-upload-status", "active")))
     if file is not None and http.method == "DELETE":
@@ -239,7 +238,7 @@ def _part(session: Session, http: HttpRequest, upload: str) -> Answer:
         file = session.files.add(upload, http.raw, last=last)
     except KeyError:
         raise BadRequestError("Upload has already been terminated.") from None
-    if file is None:
+    if not file.whole:
         return _json({}, (("x-goog-upload-status", "active"),))
     return _json({"file": _google_file(session, http, file)}, (("x-goog-upload-status", "final"),))
 
@@ -249,7 +248,7 @@ def _google_file(session: Session, http: HttpRequest, file: StoredFile) -> dict[
         "name": f"files/{file.id}",
         **({"displayName": file.name} if file.name else {}),
         "mimeType": file.media_type,
-        "sizeBytes": str(len(file.data)),
+        "sizeBytes": str(file.size),
         "createTime": _time(file.created),
         "updateTime": _time(file.created),
         "expirationTime": _time(file.created + int(_LIFETIME.total_seconds())),

@@ -2,8 +2,9 @@
 
 A session with the key K has: the hash K (`epoch` names this life of it, `change` counts its changes; `requests`,
 `added`, `kept`, `forgotten`, `bytes` are those of its journal), the hash K:fields with its document, field by field,
-the sorted set K:changes with the change that last wrote each field, the list K:queue, the hash K:leases with the items
-of the queue whose answers have not begun, and the stream K:journal. The keys of a session that nobody uses expire.
+the sorted set K:changes with the change that last wrote each field (but for `part:` fields, which are read one by one),
+the list K:queue, the hash K:leases with the items of the queue whose answers have not begun, and the stream K:journal.
+The keys of a session that nobody uses expire.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ at = at + items
 if fields > 0 then change = redis.call('HINCRBY', base, 'change', 1) end
 for index = at, at + 2 * fields - 1, 2 do
   redis.call('HSET', base .. ':fields', ARGV[index], ARGV[index + 1])
-  redis.call('ZADD', base .. ':changes', change, ARGV[index])
+  if string.sub(ARGV[index], 1, 5) ~= 'part:' then redis.call('ZADD', base .. ':changes', change, ARGV[index]) end
 end
 at = at + 2 * fields
 for index = at, at + forgotten - 1 do

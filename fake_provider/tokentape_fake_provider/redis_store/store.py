@@ -36,7 +36,8 @@ from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import QueueItem, Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.sessions.shared_answers import Changes, SharedAnswers, SharedPromptCache
+from tokentape_fake_provider.sessions.shared_answers import PART, Changes, SharedAnswers, SharedFiles, SharedPromptCache
+from tokentape_fake_provider.sessions.stored_files import StoredFile, part_names
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -139,7 +140,7 @@ class RedisStore:
     def _adopt(self, session: Session, own: _Own | None) -> _Copy:
         copy = self._copies[session.id] = _Copy(session, own)
         session.journal = SharedJournal(partial(self._report, copy))
-        session.stored, session.prompt_cache = SharedAnswers(), SharedPromptCache()
+        session.stored, session.prompt_cache, session.files = SharedAnswers(), SharedPromptCache(), SharedFiles()
         return copy
 
     async def read(self, session_id: str) -> Session:
@@ -353,6 +354,16 @@ class RedisStore:
         except Exception as error:
             _logger.warning("cassette %r of the store can't be read: %s", cassette.name, error)
             return ()
+
+    async def file_content(self, session: Session, file: StoredFile) -> bytes:
+        """Return the content of one of the session's files."""
+        key, names = f"{self._copies[session.id].key}:fields", [PART + name for name in part_names(file)]
+        parts = await self._call(self._client.hmget(key, names)) if names else []
+        if None in parts:
+            raise StoreUnavailableError(
+                f"the store at {self._address.shown} does not have the content of file {file.id!r} any longer"
+            )
+        return b"".join(parts)
 
     async def clear_journal(self, session: Session) -> None:
         """Forget the requests so far."""

@@ -23,11 +23,17 @@ from tokentape_fake_provider.sessions.session_rules import AppliedRule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.shared_answers import (
     ANSWER,
+    CONTENT,
     CONVERSATION,
     DELETED,
+    FILE,
     KINDS,
+    PART,
+    PREFIX,
     Changes,
+    Shared,
     SharedAnswers,
+    SharedFiles,
     SharedPromptCache,
 )
 from tokentape_fake_provider.tape import Tape
@@ -167,23 +173,31 @@ def restore(session: Session, before: State, kept: Changes | None = None) -> Non
 def note_saved(session: Session, kept: Changes) -> None:
     """Note that the store has these changes."""
     for name, value in kept.fields.items():
-        _keeper(session, name).tracked.known[name] = value
+        _keeper(session, name).saved(name, value)
     for name in kept.forgotten:
         _keeper(session, name).tracked.known.pop(name, None)
 
 
 def _kept(session: Session) -> Changes:
-    assert isinstance(session.stored, SharedAnswers)
-    assert isinstance(session.prompt_cache, SharedPromptCache)
-    answers, cache = session.stored.changes(), session.prompt_cache.changes()
-    return Changes(answers.fields | cache.fields, answers.forgotten + cache.forgotten)
+    changes = [keeper.changes() for keeper in _keepers(session).values()]
+    return Changes(
+        {name: value for each in changes for name, value in each.fields.items()},
+        [name for each in changes for name in each.forgotten],
+    )
 
 
-def _keeper(session: Session, name: str) -> SharedAnswers | SharedPromptCache:
+def _keepers(session: Session) -> dict[tuple[str, ...], Shared]:
+    """What keeps the fields whose names begin so."""
+    stored, cache, files = session.stored, session.prompt_cache, session.files
+    assert isinstance(stored, SharedAnswers)
+    assert isinstance(cache, SharedPromptCache)
+    assert isinstance(files, SharedFiles)
+    return {(ANSWER, CONVERSATION): stored, (CONTENT, PREFIX): cache, (FILE, PART): files}
+
+
+def _keeper(session: Session, name: str) -> Shared:
     """What keeps the field of this name."""
-    keeper = session.stored if name.startswith((ANSWER, CONVERSATION)) else session.prompt_cache
-    assert isinstance(keeper, SharedAnswers | SharedPromptCache)
-    return keeper
+    return next(keeper for names, keeper in _keepers(session).items() if name.startswith(names))
 
 
 def apply_fields(session: Session, fields: Mapping[str, bytes], own_settings: SessionSettings) -> list[StoredCassette]:

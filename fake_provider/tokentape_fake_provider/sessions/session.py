@@ -240,7 +240,7 @@ class Session:
             self._requests = 0
         self.stored = type(self.stored)()
         self.prompt_cache = type(self.prompt_cache)()
-        self.files = StoredFiles()
+        self.files = type(self.files)()
         self.journal.clear()
         self.release()
 

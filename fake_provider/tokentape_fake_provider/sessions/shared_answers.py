@@ -15,12 +15,16 @@ from tokentape_fake_provider.sessions.stored_answers import (
     StoredAnswers,
     conversation_of,
 )
+from tokentape_fake_provider.sessions.stored_files import StoredFile, StoredFiles, part_names
 
 ANSWER: Final = "answer:"
 CONVERSATION: Final = "conversation:"
 CONTENT: Final = "content:"
 PREFIX: Final = "prefix:"
-KINDS: Final = (ANSWER, CONVERSATION, CONTENT, PREFIX)
+FILE: Final = "file:"
+PART: Final = "part:"
+"""A part of a file: only the store has it, until a process needs it."""
+KINDS: Final = (ANSWER, CONVERSATION, CONTENT, PREFIX, FILE)
 
 DELETED: Final = b""
 
@@ -60,12 +64,32 @@ class _Tracked:
         return Changes(fields, forgotten)
 
 
-class SharedAnswers(StoredAnswers):
-    """Stored answers and conversations that other processes store as well."""
+class Shared:
+    """What a session keeps and other processes keep as well."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tracked = _Tracked()
+
+    def changes(self) -> Changes:
+        """What changed since the last call."""
+        raise NotImplementedError
+
+    def apply(self, name: str, value: bytes) -> None:
+        """Take a field from the store."""
+        raise NotImplementedError
+
+    def undo(self, name: str) -> None:
+        """Make a field again what the store has."""
+        self.apply(name, self.tracked.known.pop(name, DELETED))
+
+    def saved(self, name: str, value: bytes) -> None:
+        """Note that the store has this value of a field."""
+        self.tracked.known[name] = value
+
+
+class SharedAnswers(Shared, StoredAnswers):
+    """Stored answers and conversations that other processes store as well."""
 
     def keep(self, build: Callable[[], StoredAnswer | None]) -> None:
         """Keep the answer that `build` returns, if any."""
@@ -115,10 +139,6 @@ class SharedAnswers(StoredAnswers):
             values |= {CONVERSATION + name: one for name, one in self._conversations.items()}
             return self.tracked.changes(values)
 
-    def undo(self, name: str) -> None:
-        """Make a field again what the store has."""
-        self.apply(name, self.tracked.known.pop(name, DELETED))
-
     def apply(self, name: str, value: bytes) -> None:
         """Take a field from the store."""
         if value == self.tracked.known.get(name):
@@ -137,12 +157,8 @@ class SharedAnswers(StoredAnswers):
                 self._conversations[found.id] = found
 
 
-class SharedPromptCache(PromptCache):
+class SharedPromptCache(Shared, PromptCache):
     """A prompt cache that other processes fill as well."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tracked = _Tracked()
 
     def longest(self, keys: Iterable[bytes], now: float) -> bytes | None:
         """The first of these keys, the longest prefix first, that lives; its lifetime begins anew."""
@@ -174,10 +190,6 @@ class SharedPromptCache(PromptCache):
                 return Changes({}, [])
             return self.tracked.changes(dict(self._values()))
 
-    def undo(self, name: str) -> None:
-        """Make a field again what the store has."""
-        self.apply(name, self.tracked.known.pop(name, DELETED))
-
     def apply(self, name: str, value: bytes) -> None:
         """Take a field from the store."""
         if value == self.tracked.known.get(name):
@@ -197,3 +209,65 @@ class SharedPromptCache(PromptCache):
     def _values(self) -> Iterator[tuple[str, Any]]:
         yield from ((PREFIX + key.hex(), entry) for key, entry in self._entries.items())
         yield from ((CONTENT + name, content) for name, content in self._contents.items())
+
+
+class SharedFiles(Shared, StoredFiles):
+    """Files that other processes store as well. Their parts are here only until the store has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gone: list[str] = []
+
+    def begin(self, file: StoredFile) -> None:
+        """Keep a file whose parts follow."""
+        self.tracked.touched[FILE + file.id] = None
+        super().begin(file)
+
+    def add(self, file_id: str, part: bytes, *, last: bool) -> StoredFile:
+        """Add a part to a file that was begun."""
+        self.tracked.touched[FILE + file_id] = None
+        return super().add(file_id, part, last=last)
+
+    def delete(self, file_id: str) -> None:
+        """Forget a file."""
+        with self._lock:
+            self.tracked.touched[FILE + file_id] = None
+            file = self._files.get(file_id)
+            self._gone += () if file is None else part_names(file)
+            super().delete(file_id)
+
+    def changes(self) -> Changes:
+        """What changed since the last call."""
+        with self._lock:
+            if not self.tracked.touched:
+                return Changes({}, [])
+            fields, forgotten = self.tracked.changes({FILE + name: file for name, file in self._files.items()})
+            gone, self._gone = self._gone, []
+            fields |= {PART + name: part for name, part in self._parts.items()}
+            return Changes(fields, [*forgotten, *(PART + name for name in gone if PART + name not in fields)])
+
+    def undo(self, name: str) -> None:
+        """Make a field again what the store has."""
+        if not self._drop_part(name):
+            super().undo(name)
+
+    def saved(self, name: str, value: bytes) -> None:
+        """Note that the store has this value of a field."""
+        if not self._drop_part(name):
+            super().saved(name, value)
+
+    def _drop_part(self, name: str) -> bool:
+        if name.startswith(PART):
+            self._parts.pop(name.removeprefix(PART), None)
+        return name.startswith(PART)
+
+    def apply(self, name: str, value: bytes) -> None:
+        """Take a field from the store."""
+        if value == self.tracked.known.get(name):
+            return
+        self.tracked.known[name] = value
+        with self._lock:
+            self._files.pop(name.removeprefix(FILE), None)
+            if value != DELETED:
+                file = msgspec.json.decode(value, type=StoredFile)
+                self._files[file.id] = file

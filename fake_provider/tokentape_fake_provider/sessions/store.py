@@ -11,6 +11,7 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.sessions.stored_files import StoredFile
 
 T = TypeVar("T")
 
@@ -55,6 +56,10 @@ class SessionStore(Protocol):
 
     async def add_cassette(self, session: Session, recordings: Sequence[Recording], name: str, content: bytes) -> None:
         """Add the recordings of a cassette file to the session, whose file has this name and content."""
+        ...
+
+    async def file_content(self, session: Session, file: StoredFile) -> bytes:
+        """Return the content of one of the session's files."""
         ...
 
     async def clear_journal(self, session: Session) -> None:
@@ -111,6 +116,10 @@ class MemoryStore:
         """Add the recordings of a cassette file to the session."""
         del name, content
         session.add_recordings(recordings)
+
+    async def file_content(self, session: Session, file: StoredFile) -> bytes:
+        """Return the content of one of the session's files."""
+        return session.files.content(file)
 
     async def clear_journal(self, session: Session) -> None:
         """Forget the requests so far."""

@@ -20,6 +20,7 @@ from tokentape_fake_provider import FakeProviderServer, Session
 from tokentape_fake_provider.sessions import stored_files
 from tokentape_fake_provider.sessions.stored_files import StoredFile, StoredFiles
 
+pytestmark = pytest.mark.both_stores
 DATA = b"%PDF-1.4\r\n\r\n--x\r\n\x00\xff\r\n"
 
 
@@ -165,11 +166,11 @@ def test_files_are_bounded(sizes: list[int]) -> None:
         patch.setattr(stored_files, "MOST", 5)
         patch.setattr(stored_files, "MOST_BYTES", 100)
         for number, size in enumerate(sizes):
-            files.keep(StoredFile(str(number), "", "", bytes(size), 0))
+            files.keep(StoredFile(str(number), "", "", 0), bytes(size))
             kept = files.all()
             assert kept[-1].id == str(number)
             assert len(kept) <= 5
-            assert sum(len(file.data) for file in kept) <= 100
+            assert sum(len(files.content(file)) for file in kept) <= 100
 
 
 @given(sizes=st.lists(st.integers(0, 60), max_size=30))
@@ -180,14 +181,14 @@ def test_uploads_that_are_never_finished_are_bounded(sizes: list[int]) -> None:
         patch.setattr(stored_files, "MOST", 5)
         patch.setattr(stored_files, "MOST_BYTES", 100)
         for number, size in enumerate(sizes):
-            files.begin(StoredFile(str(number), "", "", b"", 0))
+            files.begin(StoredFile(str(number), "", "", 0))
             files.add(str(number), bytes(size), last=False)
         finished = {}
         for number in range(len(sizes)):
             with suppress(KeyError):
                 finished[number] = files.add(str(number), b"", last=True)
         assert len(finished) <= 5
-        assert sum(len(file.data) for file in finished.values() if file is not None) <= 100
+        assert sum(len(files.content(file)) for file in finished.values()) <= 100
         assert not sizes or len(sizes) - 1 in finished
 
 
