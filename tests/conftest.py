@@ -15,9 +15,13 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.environments import built_wheel
 
 settings.register_profile(
     "fast",
@@ -61,3 +65,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(7_000)
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built once for all workers; `tests.environments.user_environment` installs it."""
+    base = tmp_path_factory.getbasetemp()
+    return built_wheel((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheel")

@@ -1,5 +1,7 @@
 """Python environments of their own, for programs that can't be installed beside the tests: made on first use, and
-again if their pins change.
+again if their pins change. Users' environments, with the wheel, are shared by all tests of a run.
+
+python tests/environments.py ENVIRONMENT WHEEL REQUIREMENT...       prints the environment that has these as well
 """
 
 from __future__ import annotations
@@ -7,12 +9,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+_LISTED = "requirements.txt"
 
 
 class UnavailableError(Exception):
@@ -77,6 +84,46 @@ def run(*arguments: str, cwd: Path | None = None) -> None:
         raise RuntimeError(f"{' '.join(arguments)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
+def built_wheel(folder: Path) -> Path:
+    """The wheel of this repository in `folder`, built once for all processes that share the folder."""
+    with locked(folder.with_suffix(".lock")):
+        if not folder.exists():
+            run(_uv(), "build", "-q", "--wheel", "--out-dir", str(folder), str(REPOSITORY))
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def user_environment(wheel: Path, requirements: Iterable[str] = (), *, beyond: Path | None = None) -> Path:
+    """The environment that has these requirements, and those of the environment `beyond`, but nothing else.
+
+    Each set of requirements has one, beside the wheel, shared by all who ask: nobody is to change it. `tokentape` is
+    this wheel. What one environment compiled is linked into the next.
+    """
+    wanted = sorted({*requirements, *(beyond.joinpath(_LISTED).read_text().splitlines() if beyond else ())})
+    place = wheel.parent / f"environment-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:12]}"
+
+    def make() -> None:
+        run(_uv(), "venv", "-q", "--python", sys.executable, str(place))
+        if wanted:
+            named = [re.sub(r"^tokentape(?=\[|$)", str(wheel), one) for one in wanted]
+            pins = ("--python", str(place / "bin" / "python"), "-c", str(REPOSITORY / "constraints.txt"))
+            run(_uv(), "pip", "install", "-q", *pins, *named)
+        for compiled in wheel.parent.glob("environment-*/lib/*/site-packages/**/__pycache__/*.pyc"):
+            target = place / compiled.relative_to(wheel.parent).relative_to(compiled.relative_to(wheel.parent).parts[0])
+            if target.parents[1].is_dir() and not target.exists():
+                target.parent.mkdir(exist_ok=True)
+                os.link(compiled, target)
+        place.joinpath(_LISTED).write_text("".join(f"{one}\n" for one in wanted))
+
+    return made(place, f"{wheel}{wanted}", make)
+
+
+def _uv() -> str:
+    if UV is None:
+        raise UnavailableError("uv is not installed")
+    return UV
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock that other processes know too."""
@@ -87,10 +134,13 @@ def locked(path: Path) -> Iterator[None]:
 
 def _install(place: Path, pins: Path) -> None:
     python = place / "bin" / "python"
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if uv is None:
+    if UV is None:
         run(sys.executable, "-m", "venv", str(place))
         run(str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(pins))
     else:
-        run(uv, "venv", "-q", "--python", sys.executable, str(place))
-        run(uv, "pip", "install", "-q", "--python", str(python), "-r", str(pins))
+        run(UV, "venv", "-q", "--python", sys.executable, str(place))
+        run(UV, "pip", "install", "-q", "--python", str(python), "-r", str(pins))
+
+
+if __name__ == "__main__":
+    print(user_environment(Path(sys.argv[2]), sys.argv[3:], beyond=Path(sys.argv[1])))

@@ -27,7 +27,9 @@ _PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=--port )\d{4,5}\b|(?<=--por
 _DEFAULT_PORT = "8089"
 _CODE = ("python", "console", "js", "javascript", "ts", "typescript", "yaml", "toml", "sh", "bash")
 _FUNCTIONS = """
-pip() { shift; "$UV" pip install -q -c "$CONSTRAINTS" "${@/#tokentape\\[/$WHEEL[}"; }
+enter() { [ -d "$1" ] && export VIRTUAL_ENV=$1 PATH="$1/bin:${PATH#"$VIRTUAL_ENV/bin:"}"; }
+enter "$VIRTUAL_ENV"
+pip() { shift; enter "$($ENVIRONMENTS "$VIRTUAL_ENV" "$WHEEL" "$@")"; }
 npm() { command npm "$@" --no-audit --no-fund --loglevel=error; }
 listens() { for _ in {1..300}; do (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.1; done; return 1; }
 """
