@@ -187,18 +187,21 @@ PACKAGES: Final = frozenset(
 )
 """The packages that the extras install, by their import names."""
 
+_FEATURES: Final = frozenset(("locust", "prometheus_client", "redis", "testcontainers"))
+"""Those that only the extra of one feature installs."""
+
 
 @contextmanager
 def extra_needed(extra: str, by: str) -> Iterator[None]:
     """A context for imports that `by` needs and `extra` installs. Raises `MissingExtraError`, which names both.
 
-    Of several contexts around an import the outermost is named.
+    Of several contexts around an import the outermost is named, but for a feature's own package the innermost.
     """
     try:
         yield
     except (ModuleNotFoundError, MissingExtraError) as error:
         package = (error.name or "").partition(".")[0]
-        if package not in PACKAGES:
+        if package not in PACKAGES or (package in _FEATURES and isinstance(error, MissingExtraError)):
             raise
         raise MissingExtraError(
             f"{by} needs the package {package}, which is not installed: pip install 'tokentape[{extra}]'", name=package

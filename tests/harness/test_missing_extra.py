@@ -45,6 +45,23 @@ def test_the_command_names_the_extra(arguments: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("package", "arguments", "needed"),
+    [
+        ("locust", ["load", "http://127.0.0.1:1"], "tokentape load needs the package locust"),
+        ("redis", ["serve", "--port", "0", "--store", "redis://127.0.0.1:1"], "--store needs the package redis"),
+    ],
+)
+def test_a_command_of_another_extra_names_that_one(package: str, arguments: list[str], needed: str) -> None:
+    """Where the command line is installed, a feature that is not names itself and its own extra."""
+    extra = {"locust": "load", "redis": "store"}[package]
+    code = f"import sys; sys.modules[{package!r}] = None\nfrom tokentape_harness.cli import main; main({arguments})"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"tokentape: {needed}, which is not installed: pip install 'tokentape[{extra}]'\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("code", "message"),
     [
         (
