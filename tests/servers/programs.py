@@ -50,6 +50,23 @@ class Python:
 
 
 @dataclass(frozen=True)
+class Wheel:
+    """A program that a package of an environment in `requirements/` contains, below its site-packages."""
+
+    environment: str
+    pattern: str
+
+    def path(self) -> str:
+        """Where it is. Raises `UnavailableError`."""
+        python = _python(self.environment)
+        found = next(python.parents[1].glob(f"lib/*/site-packages/{self.pattern}"), None)
+        if found is None:
+            raise UnavailableError(f"the packages of {self.environment} have no {self.pattern} for this machine")
+        found.chmod(0o755)
+        return str(found)
+
+
+@dataclass(frozen=True)
 class Node:
     """node, beside the packages of package.json."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
 from tokentape_fake_provider.errors import SettingError, StoreUnavailableError, extra_needed
@@ -26,8 +27,19 @@ _OPTIONS: Final[dict[str, Any]] = {"socket_connect_timeout": _CONNECT_S, "socket
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
+_PREFIX: Final = re.compile(r"[\w.-]{1,100}")
+_NOT_CLUSTER: Final = (
+    "is a node of a Redis Cluster, in which the keys of a session would be on several nodes: use a server without "
+    "cluster mode (cluster-enabled no)"
+)
+_PRIMARY: Final = "give the address of its primary"
+
+
 class StoreAddress:
-    """A URL of Redis or Valkey. Raises `SettingError`; no message has its user and password."""
+    """A URL of Redis or Valkey. Raises `SettingError`; no message has its user and password.
+
+    Its parameter `prefix` is that of all keys, so that several projects can use one server.
+    """
 
     def __init__(self, url: str) -> None:
         try:
@@ -40,7 +52,15 @@ class StoreAddress:
                 "the store's URL is not usable: give one like redis://127.0.0.1:6379/0 (or rediss, valkey, valkeys, "
                 "unix), with user and password if it needs them"
             )
-        self.url = f"{_SCHEMES[scheme]}{url[len(scheme) :]}"
+        query = parse_qs(parts.query, keep_blank_values=True)
+        self.prefix = query.pop("prefix", ["tokentape"])[-1]
+        """What all keys begin with, before a colon."""
+        if not _PREFIX.fullmatch(self.prefix):
+            raise SettingError("the prefix in the store's URL is not usable: use 1 to 100 of A-Z a-z 0-9 . _ -")
+        parts = parts._replace(scheme=_SCHEMES[scheme], query=urlencode(query, doseq=True))
+        self.url = (
+            urlunsplit(parts) if host else f"unix://{parts.netloc}{parts.path}{'?' if query else ''}{parts.query}"
+        )
         place = parts.path if scheme == "unix" else f"{f'[{host}]' if ':' in host else host}:{port}"
         self.shown = f"{scheme}://{place}"
         """The URL without user and password."""
@@ -48,15 +68,26 @@ class StoreAddress:
     def offset(self) -> float:
         """Connect once, and return by how many ms the server's time is ahead of this machine's monotonic clock.
 
-        Raises `StoreUnavailableError`, `SettingError` for a URL that redis can't read, `MissingExtraError`.
+        Raises `StoreUnavailableError`, `SettingError` for a URL that redis can't read and for a server that can't have
+        sessions, `MissingExtraError`.
         """
         with extra_needed("store", "--store"):
             from redis import Redis
             from redis.backoff import NoBackoff
+            from redis.exceptions import NoPermissionError
             from redis.retry import Retry
         with self.errors(), Redis.from_url(self.url, **_OPTIONS, retry=Retry(NoBackoff(), 0)) as client:
+            with suppress(NoPermissionError):
+                self._check(client.info())
+            client.client_list()  # by which it is known who lives
             seconds, micros = client.time()
             return float(seconds * 1000 + micros / 1000 - time.perf_counter() * 1000)
+
+    def _check(self, info: Mapping[str, Any]) -> None:
+        if info.get("redis_mode") == "cluster":
+            raise SettingError(f"the store at {self.shown} {_NOT_CLUSTER}")
+        if info.get("role") == "slave":
+            raise SettingError(f"the store at {self.shown} is a replica, to which nothing can be written: {_PRIMARY}")
 
     def client(self) -> Redis:
         """A client for the running event loop."""
@@ -69,10 +100,20 @@ class StoreAddress:
     @contextmanager
     def errors(self) -> Iterator[None]:
         """A context that raises `StoreUnavailableError` for errors of the connection and of the server."""
-        from redis.exceptions import RedisError, ResponseError
+        from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
 
         try:
             yield
+        except SettingError:
+            raise
+        except AuthenticationError:
+            raise StoreUnavailableError(
+                f"the store at {self.shown} refused the user or the password: check those of the URL"
+            ) from None
+        except ReadOnlyError:
+            raise StoreUnavailableError(
+                f"the store at {self.shown} has become a replica, to which nothing can be written: {_PRIMARY}"
+            ) from None
         except ResponseError as error:
             raise StoreUnavailableError(f"the store at {self.shown} refused a command: {error}") from None
         except (RedisError, OSError, TimeoutError) as error:

@@ -1,10 +1,10 @@
 """The scripts that the store's server runs, each as one step: nothing happens between two of its commands.
 
-A session with the key K has: the hash K (`epoch` names this life of it, `change` counts its changes; `requests`,
-`added`, `kept`, `forgotten`, `bytes` are those of its journal), the hash K:fields with its document, field by field,
-the sorted set K:changes with the change that last wrote each field (but for `part:` fields, which are read one by one),
-the list K:queue, the hash K:leases with the items of the queue whose answers have not begun, and the stream K:journal.
-The keys of a session that nobody uses expire.
+A session with the key K has: the hash K (`epoch` names this life of it, `change` counts its changes, `items` those of
+its queue; `requests`, `added`, `kept`, `forgotten`, `bytes` are those of its journal), the hash K:fields with its
+document, field by field, the sorted set K:changes with the change that last wrote each field (but for `part:` fields,
+which are read one by one), the list K:queue, the hash K:leases with the items of the queue whose answers have not
+begun, and the stream K:journal. The keys of a session that nobody uses expire.
 """
 
 from __future__ import annotations
@@ -45,11 +45,25 @@ local function append(base, kind, record)
 end
 """
 
-_SYNC: Final = f"""{_KEEP}{_APPENDING}
+_EVICTED: Final = """
+local function evicted(base)
+  local change, items, kept = unpack(redis.call('HMGET', base, 'change', 'items', 'kept'))
+  if redis.call('LLEN', base .. ':queue') ~= tonumber(items or '0') then return true end
+  local document = redis.call('EXISTS', base .. ':fields', base .. ':changes')
+  if document ~= (tonumber(change or '0') > 0 and 2 or 0) then return true end
+  return tonumber(kept or '0') > 0 and redis.call('EXISTS', base .. ':journal') == 0
+end
+"""
+
+_SYNC: Final = f"""{_KEEP}{_APPENDING}{_EVICTED}
 -- KEYS: base, sessions. ARGV: known epoch, known change, epoch of a new session ('' creates none), its id,
 -- how many items of the queue (-1: all), the record of a request ('' is nothing).
 local base = KEYS[1]
 local epoch = redis.call('HGET', base, 'epoch')
+if evicted(base) then
+  return redis.error_reply('it has dropped a part of this session, as its memory is full (maxmemory): delete the '
+    .. 'session, and set maxmemory-policy noeviction')
+end
 if not epoch then
   if ARGV[3] == '' then return false end
   epoch = ARGV[3]
@@ -90,10 +104,12 @@ if ARGV[3] ~= '' then
   if redis.call('LINDEX', base .. ':queue', 0) ~= ARGV[3] then return -1 end
   redis.call('LPOP', base .. ':queue')
   if ARGV[4] ~= '' then redis.call('LPUSH', base .. ':queue', ARGV[4]) end
+  if ARGV[4] == '' then redis.call('HINCRBY', base, 'items', -1) end
   if ARGV[5] ~= '' then redis.call('HSET', base .. ':leases', ARGV[5], ARGV[3]) end
 end
 local at, items, fields, forgotten = 9, tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 for index = at, at + items - 1 do redis.call('RPUSH', base .. ':queue', ARGV[index]) end
+if items > 0 then redis.call('HINCRBY', base, 'items', items) end
 at = at + items
 if fields > 0 then change = redis.call('HINCRBY', base, 'change', 1) end
 for index = at, at + 2 * fields - 1, 2 do
@@ -125,6 +141,7 @@ for _, lease in ipairs(ARGV) do
   if item then
     redis.call('HDEL', KEYS[1] .. ':leases', lease)
     redis.call('LPUSH', KEYS[1] .. ':queue', item)
+    redis.call('HINCRBY', KEYS[1], 'items', 1)
     count = count + 1
   end
 end
@@ -152,10 +169,11 @@ return 1
 _DELETE: Final = """
 -- KEYS: base, sessions. ARGV: id.
 redis.call('ZREM', KEYS[2], ARGV[1])
-for _, part in ipairs({':fields', ':changes', ':queue', ':leases', ':journal'}) do
-  redis.call('DEL', KEYS[1] .. part)
+local base, deleted = KEYS[1], 0
+for _, part in ipairs({'', ':fields', ':changes', ':queue', ':leases', ':journal'}) do
+  deleted = deleted + redis.call('DEL', base .. part)
 end
-return redis.call('DEL', KEYS[1])
+return deleted
 """
 
 SCRIPTS: Final = {

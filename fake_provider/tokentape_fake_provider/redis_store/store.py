@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 T = TypeVar("T")
-_PREFIX: Final = "tokentape:"
-_SESSIONS: Final = "tokentape:sessions"
 _TIMEOUT_S: Final = 5.0
 _CHECK_S: Final = 2.0
 _TRIES: Final = 200
@@ -76,10 +74,10 @@ class _Report(NamedTuple):
 class _Copy:
     """What this process knows of a session: up to which change of which life of it."""
 
-    def __init__(self, session: Session, own: _Own | None) -> None:
+    def __init__(self, session: Session, own: _Own | None, key: str) -> None:
         self.session = session
         self.own = own
-        self.key = f"{_PREFIX}s:{session.id}"
+        self.key = key
         self.lock = asyncio.Lock()
         self.epoch = ""
         self.change = 0
@@ -99,11 +97,16 @@ class RedisStore:
         self._address = address
         self._sessions = sessions
         self._load = load
+        self._ids = f"{address.prefix}:sessions"
         self._copies: dict[str, _Copy] = {}
         self._held: dict[Entry, str] = {}
         self._leases = count()
+        self._silences = 0
         self._reports: deque[_Report] = deque(maxlen=_MOST_REPORTS)
         self._reporting: asyncio.Task[None] | None = None
+
+    def _key(self, session_id: str) -> str:
+        return f"{self._address.prefix}:s:{session_id}"
 
     @cached_property
     def _client(self) -> Redis:
@@ -122,8 +125,12 @@ class RedisStore:
 
     async def _call(self, command: Awaitable[Any], within: float = _TIMEOUT_S) -> Any:
         with self._address.errors():
-            async with asyncio.timeout(within):
-                return await command
+            try:
+                async with asyncio.timeout(within):
+                    return await command
+            except TimeoutError:
+                self._silences += 1
+                raise
 
     async def find(self, session_id: str) -> Session | None:
         """Return the session, if this process knows it or the store has it."""
@@ -131,14 +138,14 @@ class RedisStore:
             return copy.session
         if (own := self._sessions.find(session_id)) is not None:
             copy = self._adopt(own, _Own(own.settings, *document.started_with(own)))
-        elif not await self._call(self._client.exists(f"{_PREFIX}s:{session_id}")):
+        elif not await self._call(self._client.exists(self._key(session_id))):
             return None
         elif (copy := self._copies.get(session_id)) is None:
             copy = self._adopt(self._sessions.create(session_id), None)
         return copy.session
 
     def _adopt(self, session: Session, own: _Own | None) -> _Copy:
-        copy = self._copies[session.id] = _Copy(session, own)
+        copy = self._copies[session.id] = _Copy(session, own, self._key(session.id))
         session.journal = SharedJournal(partial(self._report, copy))
         session.stored, session.prompt_cache, session.files = SharedAnswers(), SharedPromptCache(), SharedFiles()
         return copy
@@ -155,13 +162,13 @@ class RedisStore:
 
     async def all(self) -> Sequence[Session]:
         """Return all sessions, as `read` does."""
-        names = [name.decode() for name in await self._call(self._client.zrange(_SESSIONS, 0, -1))]
+        names = [name.decode() for name in await self._call(self._client.zrange(self._ids, 0, -1))]
         found = list[Session]()
         for name in dict.fromkeys((*(session.id for session in self._sessions), *names)):
             try:
                 found.append(await self.read(name))
             except UnknownSessionError:
-                await self._call(self._client.zrem(_SESSIONS, name))  # it expired
+                await self._call(self._client.zrem(self._ids, name))  # it expired
         return found
 
     async def create(self, session_id: str | None, settings: SessionSettings) -> Session:
@@ -170,12 +177,12 @@ class RedisStore:
         while True:
             name = session_id
             if name is None:
-                name = f"session-{await self._call(self._client.incr(f'{_SESSIONS}:numbered'))}"
+                name = f"session-{await self._call(self._client.incr(f'{self._ids}:numbered'))}"
             Session(name)  # raises for a name that can't be used
             args = [uuid4().hex, name, msgspec.json.encode(settings)]
             await self.find(name)
             is_own = (copy := self._copies.get(name)) is not None and copy.own is not None
-            if not is_own and await self._run("CREATE", f"{_PREFIX}s:{name}", _SESSIONS, args=args):
+            if not is_own and await self._run("CREATE", self._key(name), self._ids, args=args):
                 return await self.read(name)
             if session_id is not None:
                 raise SessionExistsError(f"session {name!r} already exists: delete it first, or use another id")
@@ -185,7 +192,7 @@ class RedisStore:
         if await self.find(session_id) is not None:
             copy = self._copies[session_id]
             async with copy.lock:
-                deleted = await self._run("DELETE", copy.key, _SESSIONS, args=[session_id])
+                deleted = await self._run("DELETE", copy.key, self._ids, args=[session_id])
                 copy.session.release()
                 self._forget(copy)
             if deleted or copy.own is not None:
@@ -219,7 +226,10 @@ class RedisStore:
         copy = self._copies.get(session.id)
         if copy is None:
             raise UnknownSessionError(f"no session {session.id!r}: it was deleted")
+        silences = self._silences
         async with copy.lock:
+            if self._silences != silences:  # each would wait as long as those before it together
+                raise StoreUnavailableError(f"the store at {self._address.shown} does not answer: try again")
             await self._sync(copy, whole=entry is None, entry=entry)
             for attempt in range(_TRIES):
                 before, kept = document.state_of(session), None
@@ -252,7 +262,7 @@ class RedisStore:
         session, own = copy.session, copy.own
         record = b"" if entry is None else request_record(entry, self._presence.name)
         args = [copy.epoch, copy.change, "" if own is None else uuid4().hex, session.id, -1 if whole else 1, record]
-        answer = await self._run("SYNC", copy.key, _SESSIONS, args=args)
+        answer = await self._run("SYNC", copy.key, self._ids, args=args)
         if answer is None:
             self._forget(copy)
             raise UnknownSessionError(f"no session {session.id!r}: it was deleted, or nobody used it for a day")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Sequence
 from hashlib import sha1
 from typing import Any
 
+from tokentape.errors import ConfigurationError
 from tokentape.web.resumable.redis_scripts import KEYS, SCRIPTS
 from tokentape.web.resumable.redis_settings import RedisSettings
 
@@ -27,6 +28,23 @@ class RedisConnection:
         self._pubsub: Any = None
         self._always = settings.key("")  # without a channel there is nothing to listen to
         self._lock = asyncio.Lock()
+        self._address = settings.address
+        self._checked = False
+
+    async def check(self) -> None:
+        """Raise ConfigurationError for a server that can't keep responses; once it could, do nothing."""
+        from redis.exceptions import NoPermissionError
+
+        if not self._checked:
+            info: dict[str, Any] = {}
+            with contextlib.suppress(NoPermissionError):
+                info = await self._client.info("server")
+            if info.get("redis_mode") == "cluster":
+                raise ConfigurationError(
+                    f"Redis at {self._address} is a node of a Redis Cluster, of which RedisBuffer would know only this "
+                    "one: use a server without cluster mode (cluster-enabled no)"
+                )
+            self._checked = True
 
     async def run(self, script: str, key: str, *arguments: Any) -> Any:
         """Run a script for the response with this key, and return its reply."""
@@ -36,6 +54,7 @@ class RedisConnection:
         """Run scripts in one round trip; if the server does not know one, load all and run them again."""
         from redis.exceptions import NoScriptError
 
+        await self.check()
         replies: list[Any] = []
         for _ in range(2):
             pipeline = self._client.pipeline(transaction=False)
@@ -55,6 +74,7 @@ class RedisConnection:
         """Follow the channel of a response."""
         async with self._lock:
             if self._pubsub is None:
+                await self.check()
                 pubsub = self._subscriber.pubsub()
                 await pubsub.subscribe(self._always)
                 self._pubsub = pubsub
