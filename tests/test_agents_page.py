@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.projects import HEAVY
 from tests.test_docs import REPOSITORY, block_with
 from tokentape_harness.testing import Project
 
@@ -39,7 +40,7 @@ def test_the_recipe_for_shared_clients(shared: bool) -> None:
             "test_weather.py": test if shared else test.replace('(loop_scope="session")', ""),
         }
     )
-    run = project.run_pytest("-o", "asyncio_default_fixture_loop_scope=function", without=["anyio"])
+    run = project.run_pytest("-o", "asyncio_default_fixture_loop_scope=function", without=[*HEAVY, "anyio"])
     if shared:
         run.assert_outcomes(passed=2)
     else:

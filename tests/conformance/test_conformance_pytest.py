@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 
+from tests.projects import NO_LOOP, off
+
 pytestmark = pytest.mark.slow
 
 pytest_plugins = ["pytester"]
 
 OURS = "tokentape_conformance:tokentape_adapter"
-QUIET = [
-    option
-    for name in ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov", "asyncio", "anyio", "cacheprovider")
-    for option in ("-p", f"no:{name}")
-]
+QUIET = off(*NO_LOOP, "cacheprovider")
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.harness.doctor import reported
+from tests.projects import HEAVY, off
 from tokentape_harness import read_cassette
 from tokentape_harness.doctor.diagnosis import Diagnosis, Limits
 from tokentape_harness.doctor.runners import diagnose_pytest
@@ -18,13 +19,14 @@ from tokentape_harness.doctor.runners import diagnose_pytest
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 FIELD = ROOT.parent / "shared" / "field" / "inputs"
+PYTEST = (sys.executable, "-m", "pytest", "-q", *off(*HEAVY, "randomly"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def diagnoses(file: str, *options: str, pause_ms: float = 800.0) -> dict[str, Diagnosis]:
     """The diagnosis of each test of a file here, by its name."""
-    command = [sys.executable, "-m", "pytest", "-q", str(HERE / file), *options]
+    command = [*PYTEST, str(HERE / file), *options]
     found = diagnose_pytest(command, Limits(timeout=600.0, pause_ms=pause_ms), lambda *_: None)
     return {diagnosis.test.partition("::")[2]: diagnosis for diagnosis in found}
 
@@ -159,7 +161,6 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
 
 
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:randomly")
 DOCTOR = (sys.executable, "-m", "tokentape_harness.cli", "doctor", "--pause=0.2")
 
 

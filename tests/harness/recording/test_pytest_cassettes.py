@@ -7,6 +7,10 @@ from __future__ import annotations
 import httpcore2  # noqa: F401
 import pytest
 
+# It imports every client that is installed: were that done in such a run, a stream would end before it is read.
+import vcr.patch  # noqa: F401
+
+from tests.projects import NO_LOOP, off
 from tokentape_fake_provider import Script, Text
 from tokentape_harness import read_cassette
 
@@ -14,11 +18,7 @@ pytestmark = pytest.mark.slow
 
 pytest_plugins = ["pytester"]
 
-OFF = [
-    option
-    for name in ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov", "asyncio", "anyio", "xdist", "socket")
-    for option in ("-p", f"no:{name}")
-]
+OFF = off(*NO_LOOP, "xdist", "socket")
 WITHOUT_RECORDING = [*OFF, "-p", "no:recording"]
 
 TEST = """

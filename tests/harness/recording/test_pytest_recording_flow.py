@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import yaml
 
+from tests.projects import NO_LOOP, off
 from tokentape_harness import read_cassette
 from tokentape_harness.conversion.response_decoder import decode_response
 
@@ -22,11 +23,7 @@ pytest_plugins = ["pytester"]
 
 CASSETTES = Path(__file__).parents[3] / "cassettes"
 KEY = "sk-proj-planted0123456789abcdefghij"
-QUIET = [
-    option
-    for name in ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov", "asyncio", "anyio", "xdist", "socket")
-    for option in ("-p", f"no:{name}")
-]
+QUIET = off(*NO_LOOP, "xdist", "socket")
 PLUGINS = {"plain": ["-p", "no:tokentape"], "with_tokentape": []}
 
 OPENAI = ("text", "long", "non_ascii", "several_choices", "json_schema", "tool_calls", "not_streamed", "http_error")

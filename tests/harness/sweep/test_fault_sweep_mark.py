@@ -64,10 +64,16 @@ CLIENTS = f'''
 
 
 def run(
-    tests: str, *arguments: str, without: Sequence[str] = (*HEAVY, "xdist"), files: Mapping[str, str] | None = None
+    tests: str,
+    *arguments: str,
+    without: Sequence[str] = (*HEAVY, "xdist"),
+    files: Mapping[str, str] | None = None,
+    in_process: bool = True,
 ) -> Project:
-    """Run tests with those clients."""
-    return Project.of({"test_it.py": CLIENTS + tests, **(files or {})}).run_pytest(*arguments, without=without)
+    """Run tests with those clients: in this process, unless processes are what is tested."""
+    project = Project.of({"test_it.py": CLIENTS + tests, **(files or {})})
+    arguments = ("-o", "asyncio_default_fixture_loop_scope=function", *arguments)
+    return project.run_pytest(*arguments, without=without, in_process=in_process)
 
 
 def letters(result: Project, row: str) -> str:
@@ -111,6 +117,7 @@ def test_a_careful_client_passes(workers):
         """,
         *workers,
         without=HEAVY,
+        in_process=False,
     )
     assert letters(result, "clean_end") == "rrrr.."
     assert letters(result, "fin") == letters(result, "stall") == "rrrrrr"
@@ -265,9 +272,11 @@ def test_several_requests_are_matched():
     walk = CASSETTE.with_name("walk.yaml")
     result = run(
         f"""
+    import pathlib
     import yaml
 
-    BODIES = [json.loads(made["request"]["body"]) for made in yaml.safe_load(open({str(walk)!r}))["interactions"]]
+    MADE = yaml.safe_load(pathlib.Path({str(walk)!r}).read_text())["interactions"]
+    BODIES = [json.loads(made["request"]["body"]) for made in MADE]
 
     @pytest.mark.fault_sweep({str(walk)!r}, interaction=1, match=True, faults=["clean_end@frame=2"], fail_on="none")
     def test_it(fake_provider_in_process):
@@ -311,7 +320,8 @@ WAITING = """
 
 def swept_in(files: Mapping[str, str] | None = None, **parts: str) -> tuple[list[str], dict[str, list[str]], object]:
     """The printed matrix, the processes that ran the cells of each row, and the matrix as JSON."""
-    result = run(WAITING.format(**{"options": "", "service": "", **parts}), "--fault-sweep-json=it.json", files=files)
+    tests = WAITING.format(**{"options": "", "service": "", **parts})
+    result = run(tests, "--fault-sweep-json=it.json", files=files, in_process=False)
     result.assert_outcomes(passed=1 + 26 + 1)
     rows: dict[str, list[str]] = {}
     for line in result.read("processes.txt").splitlines():

@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 import pytest
 
+from tests.projects import HEAVY, off
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.errors import UsageError
 from tokentape_harness.testing.recordings import load_recordings
@@ -142,7 +143,7 @@ def run(folder: Path, tests: str, environment: dict[str, str], monkeypatch: pyte
     (folder / "mine.yaml").write_text(CASSETTE)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "test_it.py")
+    command = (sys.executable, "-m", "pytest", "-q", *off(*HEAVY, "cacheprovider"), "--tb=short", "test_it.py")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.projects import HEAVY, NO_LOOP
+from tests.projects import HEAVY, NO_LOOP, off
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_harness.testing import exchange_reading  # a run of pytester would forget what it imports
@@ -27,8 +27,8 @@ from tokentape_harness.testing.report_page import report_page
 pytest_plugins = ["pytester"]
 
 assert exchange_reading
-WITHOUT = [f"-pno:{name}" for name in HEAVY]
-WITHOUT_LOOPS = [f"-pno:{name}" for name in NO_LOOP]
+WITHOUT = off(*HEAVY)
+WITHOUT_LOOPS = off(*NO_LOOP)
 KEY = "sk-proj-Zk3vQ9xT7pLm2RbN8wYc4HdJ6sFgA1uEqW5tXoP0"
 NASTY = "</script><script>alert(1)</script><!-- \u2028 \u2029 & 日本"
 

@@ -12,6 +12,7 @@ from inline_snapshot import snapshot
 
 from tests.harness.traces import samples
 from tests.harness.traces.samples import ANSWER, ARGUMENTS, MODEL, QUESTION, RESULT, SAMPLES, SYSTEM
+from tests.projects import LIGHT, off
 from tokentape_fake_provider import Script
 from tokentape_fake_provider.script.model import streamed_text
 from tokentape_harness import DEFAULT_RULES, read_cassette
@@ -281,7 +282,7 @@ def test_the_written_test_runs_under_pytest(pytester):
     command = (sys.executable, "-m", "tokentape_harness.cli", "import", "trace.json")
     run = pytester.run(*command, "-o", "trace.yaml", "--test", "test_trace.py")
     assert run.ret == 0
-    pytester.runpytest_subprocess("-p", "no:cacheprovider", "test_trace.py").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*off(*LIGHT, "cacheprovider"), "test_trace.py").assert_outcomes(passed=2)
 
 
 pytest_plugins = ["pytester"]
