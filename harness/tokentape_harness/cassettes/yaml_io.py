@@ -6,13 +6,13 @@ import base64
 import json
 import re
 from collections.abc import Iterable
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tokentape_harness.cassettes import plain_yaml
 from tokentape_harness.errors import CassetteError, CassetteFormatError, CassetteSyntaxError
 
 # libyaml, where PyYAML was built with it, is 75 times faster than the pure Python loader (measured).
@@ -32,15 +32,6 @@ _INTERACTION = 3
 _CHARACTERS = 64
 _TOO_MANY = f"more than {_MOST:,} values: not a cassette, or several in one (split it)"
 _TOO_DEEP = f"values nested more than {_DEEPEST} deep: not a cassette"
-
-# A literal block holds YAML's printable characters (1.1, 4.1), but not the other line breaks (CR, NEL, LS, PS) and the
-# byte order mark.
-_NOT_IN_BLOCK = "[^\\t\\n\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
-
-
-@cache
-def _not_in_block() -> re.Pattern[str]:
-    return re.compile(_NOT_IN_BLOCK)
 
 
 class _CassetteLoader(_Loader):  # type: ignore[misc]
@@ -158,7 +149,8 @@ def load(data: bytes, path: Path | None = None) -> Any:
                 raise
             except ValueError as error:
                 json_error = error
-        return _load_yaml(data)
+        plain = plain_yaml.read(data)
+        return _load_yaml(data) if plain is None else plain
     except CassetteError as error:
         raise error.at(path) from error.__cause__
     except yaml.constructor.ConstructorError as error:
@@ -259,6 +251,9 @@ def _line(mark: Any) -> str:
 
 def dump(value: Any, indent: int) -> str:
     """The lines of a mapping or list as a YAML block, indented, keys in their own order."""
+    plain = plain_yaml.write(value, " " * indent)
+    if plain is not None:
+        return plain
     text = yaml.dump(
         value, Dumper=_Dumper, allow_unicode=True, default_flow_style=False, sort_keys=False, width=_UNFOLDED
     )
@@ -271,7 +266,7 @@ def scalar(value: str | bytes | None, indent: int) -> str:
     Text of several lines is a literal block, so that each line of a stream is a line of the file. Text that a block
     can't hold is in double quotes, also line by line. Bytes are `!!binary`.
     """
-    if isinstance(value, str) and _not_in_block().search(value):
+    if isinstance(value, str) and plain_yaml.not_printable().search(value):
         return _quoted(value, indent)
     if isinstance(value, str) and "\n" in value and value.strip("\n"):
         return _block(value, indent)
@@ -293,7 +288,7 @@ def _block(text: str, indent: int) -> str:
 def _quoted(text: str, indent: int) -> str:
     lines = []
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        escaped = _not_in_block().sub(_escape, json.dumps(line, ensure_ascii=False)[1:-1])
+        escaped = plain_yaml.not_printable().sub(_escape, json.dumps(line, ensure_ascii=False)[1:-1])
         # YAML would take a space at the start of a line for margin.
         lines.append(" " * indent + ("\\" if escaped[:1] == " " else "") + escaped)
     return '"\\\n' + "\\\n".join(lines) + '"\n'
