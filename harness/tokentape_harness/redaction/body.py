@@ -61,7 +61,7 @@ def find_spans(text: str, rules: RedactionRules, candidates: Sequence[TextRule] 
 
 def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = lambda _: None) -> str:
     """A message or URL without its secrets, also those found by name alone; `note` gets the rule of each."""
-    every = (*rules.text, *NAME_RULES) if rules.known_names else rules.text
+    every = _with_names(_Same(rules.text)) if rules.known_names else rules.text
     for _ in range(_PASSES):
         spans = find_spans(text, rules, _candidates(text, every))
         if not spans:
@@ -117,18 +117,53 @@ def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
     """The text rules that have a hint in the text."""
     if not text_rules:
         return []
-    # No hint contains a quotation mark, and most strings of a stream are in each of its events.
-    parts = set(text.split('"'))
-    blobs = [part for part in parts if len(part) > _LARGE and _BASE64.fullmatch(part)]
-    for blob in blobs:
-        parts.remove(blob)
-        parts.update((blob[:_END], blob[-_END:]))
-    keys = tuple(exact for rule in text_rules for exact in rule.exact if exact.isalnum()) if blobs else ()
-    held = {key for blob in blobs for key in _held(blob, keys)}
-    has = '"'.join(parts).lower().__contains__
-    return [
-        rule for rule in text_rules if not rule.hints or any(map(has, rule.hints)) or not held.isdisjoint(rule.exact)
-    ]
+    held = frozenset[str]()
+    if '"' in text or len(text) > _LARGE:
+        # No hint contains a quotation mark, and most strings of a stream are in each of its events.
+        parts = set(text.split('"'))
+        blobs = [part for part in parts if len(part) > _LARGE and _BASE64.fullmatch(part)]
+        for blob in blobs:
+            parts.remove(blob)
+            parts.update((blob[:_END], blob[-_END:]))
+        keys = tuple(exact for rule in text_rules for exact in rule.exact if exact.isalnum()) if blobs else ()
+        held = frozenset(key for blob in blobs for key in _held(blob, keys))
+        text = '"'.join(parts)
+    lower = text.lower()
+    hints = _hints(_Same(text_rules))
+    found = {number for hint, numbers in hints.items() if hint in lower for number in numbers}
+    if held:
+        found |= {number for number, rule in enumerate(text_rules) if not held.isdisjoint(rule.exact)}
+    return [text_rules[number] for number in sorted(found)]
+
+
+class _Same:
+    """Rules as a key: the hash of so many takes longer than a search for their hints."""
+
+    __slots__ = ("rules",)
+
+    def __init__(self, rules: Sequence[TextRule]) -> None:
+        self.rules = rules
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.rules is other.rules
+
+    def __hash__(self) -> int:
+        return id(self.rules)
+
+
+@lru_cache(maxsize=16)
+def _with_names(same: _Same) -> tuple[TextRule, ...]:
+    return (*same.rules, *NAME_RULES)
+
+
+@lru_cache(maxsize=16)
+def _hints(same: _Same) -> dict[str, tuple[int, ...]]:
+    """The numbers of the rules with each hint; that of a rule without hints is empty, which any text has."""
+    found = dict[str, tuple[int, ...]]()
+    for number, rule in enumerate(same.rules):
+        for hint in rule.hints or ("",):
+            found[hint] = (*found.get(hint, ()), number)
+    return found
 
 
 @lru_cache(maxsize=4)
