@@ -178,17 +178,28 @@ export class FakeProvider {
     return new Session(this, await this.request<SessionInfo>("GET", `/sessions/${id}`));
   }
 
-  /** Sends a request to a path of the control API, and reads its JSON. Throws `ControlError`. */
+  /** Sends a request to a path of the control API, and reads its JSON. Throws `ControlError`; `Error` if none is there. */
   async request<T>(method: string, path: string, body?: unknown): Promise<T> {
     const headers: Record<string, string> = {};
     if (body !== undefined) headers["content-type"] = "application/json";
-    if (this.token !== undefined) headers["authorization"] = `Bearer ${this.token}`;
+    if (this.token) headers["authorization"] = `Bearer ${this.token}`;
     const sent = body === undefined ? undefined : JSON.stringify(body);
-    const response = await fetch(`${this.url}/_tokentape${path}`, { method, headers, body: sent });
+    const response = await fetch(`${this.url}/_tokentape${path}`, { method, headers, body: sent }).catch((error) => {
+      const cause = error.cause?.code ?? error.cause?.message ?? error.message;
+      throw new Error(`no fake provider answers at ${this.url} (${cause}): start one with \`tokentape serve\``, { cause: error });
+    });
     const text = await response.text();
-    if (!response.ok) throw new ControlError(response.status, JSON.parse(text).error);
+    if (!response.ok) throw new ControlError(response.status, problem(text, this.url));
     return (text === "" ? undefined : JSON.parse(text)) as T;
   }
+}
+
+function problem(text: string, where: string): { what: string; where: string; do: string } {
+  try {
+    const { error } = JSON.parse(text);
+    if (typeof error.what === "string") return error;
+  } catch {}
+  return { what: "the answer is not one of the control API", where, do: "check that tokentape listens there" };
 }
 
 /** What one test sets up, and what happened in it. */

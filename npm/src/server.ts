@@ -44,13 +44,18 @@ type Launch = { argv: string[]; url?: string };
 const REQUIREMENT = `tokentape[harness]${VERSION === "" ? "" : `==${VERSION}`}`;
 const LAUNCHERS = ["tokentape", "uvx", "pipx", "docker"] as const;
 
-/** Starts a server; resolves when it answers. Throws an error with what the server printed if it does not start. */
+/**
+ * Starts a server; resolves when it answers. Throws an error with what the server printed if it does not start.
+ *
+ * The server does not keep this program running, and ends with it, however it ends.
+ */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const token = options.token ?? randomBytes(16).toString("hex");
   const { argv, url: known } = await launch(options);
   const [program, ...args] = argv;
   const env = { ...process.env, TOKENTAPE_TOKEN: token };
-  const child = spawn(program!, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program!, args, { env, stdio: "pipe" });
+  const handles = [child, child.stdin, child.stdout, child.stderr] as unknown as NodeJS.RefCounted[];
   const kill = () => void child.kill();
   process.once("exit", kill);
   let printed = "";
@@ -67,18 +72,22 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     }
   });
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((done) => (timer = setTimeout(done, options.startTimeout ?? 180_000)));
-  const started = await Promise.race([announced.then(() => true), ended.then(() => false), late.then(() => false)]);
+  const { startTimeout = 180_000 } = options;
+  const late = new Promise<void>((done) => (timer = setTimeout(done, startTimeout)));
+  const started = await Promise.race([announced.then(() => true), ended.then(() => false), late]);
   clearTimeout(timer);
   const stop = async () => {
     process.removeListener("exit", kill);
+    for (const handle of handles) handle.ref();
     kill();
     await ended;
   };
-  if (!started) {
+  if (started !== true) {
     await stop();
-    throw new Error(`tokentape did not start: ${argv.join(" ")}\n${printed}`);
+    const within = started === undefined ? ` within ${startTimeout} ms` : "";
+    throw new Error(`tokentape did not start${within}: ${argv.join(" ")}\n${printed}`);
   }
+  for (const handle of handles) handle.unref();
   const url = known ?? /serves a fake provider at (\S+)/.exec(printed)![1]!;
   return { url, token, provider: new FakeProvider(url, { token }), stop };
 }
@@ -96,7 +105,7 @@ const running = globalThis as { [RUNNING]?: Server[] };
  */
 export function globalSetup(options: ServerOptions = {}): () => Promise<() => Promise<void>> {
   return async () => {
-    if (process.env["TOKENTAPE_URL"] === undefined) {
+    if (!process.env["TOKENTAPE_URL"]) {
       const server = await startServer(options);
       (running[RUNNING] ??= []).push(server);
       process.env["TOKENTAPE_URL"] = server.url;
@@ -113,13 +122,12 @@ export async function globalTeardown(): Promise<void> {
 
 /** The server that `globalSetup` started, or that TOKENTAPE_URL names. */
 export function fakeProvider(): FakeProvider {
-  const token = process.env["TOKENTAPE_TOKEN"];
-  return new FakeProvider(process.env["TOKENTAPE_URL"], token === undefined ? {} : { token });
+  return new FakeProvider(process.env["TOKENTAPE_URL"] || undefined, { token: process.env["TOKENTAPE_TOKEN"] });
 }
 
 async function launch(options: ServerOptions): Promise<Launch> {
   const { paths = [], args = [], port = 0 } = options;
-  const serve = ["serve", "--port", `${port}`, ...args, ...paths];
+  const serve = ["serve", "--until-eof", "--port", `${port}`, ...args, ...paths];
   if (options.command !== undefined) return { argv: [...options.command, ...serve] };
   switch (LAUNCHERS.find(isInstalled)) {
     case "tokentape":
@@ -132,9 +140,10 @@ async function launch(options: ServerOptions): Promise<Launch> {
       const outside = port === 0 ? await freePort() : port;
       const image = options.image ?? `tokentape:${VERSION === "" ? "latest" : VERSION}`;
       const mounts = paths.flatMap((path, index) => ["--volume", `${resolve(path)}:${inside(path, index)}:ro`]);
-      const inner = ["serve", "--host", "0.0.0.0", "--port", "8089", ...args, ...paths.map(inside)];
-      const run = ["docker", "run", "--rm", "--env", "TOKENTAPE_TOKEN", "--publish", `127.0.0.1:${outside}:8089`];
-      return { argv: [...run, ...mounts, image, ...inner], url: `http://127.0.0.1:${outside}` };
+      const inner = ["serve", "--until-eof", "--host", "0.0.0.0", "--port", "8089", ...args, ...paths.map(inside)];
+      const run = ["docker", "run", "--rm", "--interactive", "--env", "TOKENTAPE_TOKEN"];
+      const publish = ["--publish", `127.0.0.1:${outside}:8089`];
+      return { argv: [...run, ...publish, ...mounts, image, ...inner], url: `http://127.0.0.1:${outside}` };
     }
     case undefined:
       throw new Error(

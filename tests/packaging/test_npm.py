@@ -196,11 +196,11 @@ def test_what_starts_it(program: str, tmp_path: Path, modules: Path, package: Pa
     arguments = log.read_text().strip()
     port = json.loads(printed)["url"].rpartition(":")[2]
     expected = {
-        "uvx": "--from tokentape[harness] tokentape serve --port 0 --quiet rules.yaml",
-        "pipx": "run --spec tokentape[harness] tokentape serve --port 0 --quiet rules.yaml",
-        "docker": f"run --rm --env TOKENTAPE_TOKEN --publish 127.0.0.1:{port}:8089 --volume "
-        f"{folder}/rules.yaml:/rules/0/rules.yaml:ro tokentape:latest serve --host 0.0.0.0 --port 8089 --quiet "
-        "/rules/0/rules.yaml",
+        "uvx": "--from tokentape[harness] tokentape serve --until-eof --port 0 --quiet rules.yaml",
+        "pipx": "run --spec tokentape[harness] tokentape serve --until-eof --port 0 --quiet rules.yaml",
+        "docker": f"run --rm --interactive --env TOKENTAPE_TOKEN --publish 127.0.0.1:{port}:8089 --volume "
+        f"{folder}/rules.yaml:/rules/0/rules.yaml:ro tokentape:latest serve --until-eof --host 0.0.0.0 --port 8089 "
+        "--quiet /rules/0/rules.yaml",
     }
     assert arguments == expected[program]
 
@@ -220,13 +220,40 @@ def test_a_server_that_does_not_start(tmp_path: Path, modules: Path, package: Pa
     assert "none of tokentape, uvx, pipx, docker is installed" in printed
 
 
-def test_the_server_ends_with_its_process(tmp_path: Path, modules: Path, package: Path) -> None:
-    """A test program that forgets to stop the server leaves none."""
+@pytest.mark.parametrize(
+    "ending",
+    ["process.exit();", 'process.kill(process.pid, "SIGKILL");', ""],
+    ids=["exits", "is killed", "forgets to stop it"],
+)
+def test_the_server_ends_with_its_process(ending: str, tmp_path: Path, modules: Path, package: Path) -> None:
+    """A test program that does not stop the server is not kept running by it, and leaves none however it ends."""
     folder = project(tmp_path / "typescript", EXAMPLE, modules, package)
-    forgets = START.replace("await server.stop();", "process.exit(3);")
-    node(["node", "--input-type=module", "-e", forgets, "{}"], folder, {"MARK": str(folder)}, code=3)
+    forgets = START.replace("await server.stop();", ending)
+    whatever = ["sh", "-c", '"$@"; true', "sh"]  # how it ended
+    printed = node([*whatever, "node", "--input-type=module", "-e", forgets, "{}"], folder, {"MARK": str(folder)})
+    assert json.loads(printed.splitlines()[0])["queued"] == 1
     while servers_with(str(folder)):
         pass
+
+
+WITHOUT = """
+import { FakeProvider, fakeProvider } from "tokentape";
+for (const provider of [fakeProvider(), new FakeProvider(process.argv[1])]) {
+  await provider.createSession().catch((error) => console.log(error.message));
+}
+"""
+
+
+def test_a_client_without_its_server(tmp_path: Path, modules: Path, package: Path) -> None:
+    """Where no server answers, or another program, the error says so; an empty TOKENTAPE_URL counts as none."""
+    folder = project(tmp_path / "typescript", EXAMPLE, modules, package)
+    with FakeProviderServer() as server:
+        command = ["node", "--input-type=module", "-e", WITHOUT, f"{server.url}/elsewhere"]
+        printed = node(command, folder, {"TOKENTAPE_URL": "", "TOKENTAPE_TOKEN": ""})
+    assert printed.splitlines() == [
+        "no fake provider answers at http://127.0.0.1:8089 (ECONNREFUSED): start one with `tokentape serve`",
+        f"{server.url}/elsewhere: the answer is not one of the control API (check that tokentape listens there)",
+    ]
 
 
 @pytest.mark.xdist_group("npm-published")  # beside the others

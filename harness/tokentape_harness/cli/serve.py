@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -144,6 +145,13 @@ def serve(
             help="Read rules files and cassettes again when they change. [default: yes, without a --store]",
         ),
     ] = None,
+    until_eof: Annotated[
+        bool,
+        typer.Option(
+            "--until-eof",
+            help="End when stdin ends, as it does with the program that started the server through a pipe.",
+        ),
+    ] = False,
 ) -> None:
     """Serve until interrupted. What the options set wins over the settings of rules files.
 
@@ -211,6 +219,8 @@ def serve(
         return reloader(files, server) if reloads and paths else contextlib.nullcontext()
 
     def announce(server: FakeProviderServer) -> None:
+        if until_eof:
+            threading.Thread(target=_interrupt_at_eof, daemon=True).start()
         _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
 
     def work(worker: Worker, ready: Callable[[], None]) -> None:
@@ -261,6 +271,13 @@ def _run(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _interrupt_at_eof() -> None:
+    with contextlib.suppress(OSError):  # stdin is closed, or its terminal is gone
+        while os.read(0, 65_536):
+            pass
+    signal.raise_signal(signal.SIGTERM)
 
 
 def served_files(

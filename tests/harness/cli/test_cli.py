@@ -334,6 +334,35 @@ def start_server(*arguments):
     return process, found and found.group(), "".join(lines)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "workers", [1, pytest.param(2, marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="forks"))]
+)
+def test_serve_ends_with_the_program_that_started_it(workers):
+    """With --until-eof the server ends when the pipe to its stdin is closed, and not before."""
+    command = [
+        sys.executable,
+        "-m",
+        "tokentape_harness.cli",
+        "serve",
+        "--port",
+        "0",
+        "--until-eof",
+        "--workers",
+        workers,
+    ]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(list(map(str, command)), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    try:
+        printed = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+        assert httpx2.get(re.search(r"http://\S+", printed)[0] + "/health").is_success
+        assert process.poll() is None
+        _, error = process.communicate(timeout=30)  # closes stdin
+    finally:
+        process.kill()
+    assert (process.returncode, error) == (0, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_serve_answers_until_interrupted(run, tmp_path, number):
     """serve prints its URLs, answers with a cassette again and again, and ends cleanly when interrupted."""
