@@ -9,8 +9,8 @@ from fastapi.staticfiles import StaticFiles
 from tokentape.providers import OpenAIChat
 from tokentape.web import ResumableResponses
 
-app = FastAPI()
 responses = ResumableResponses(when_unread=60)
+app = FastAPI(lifespan=responses.lifespan)
 
 
 @app.post("/chat/{id}")

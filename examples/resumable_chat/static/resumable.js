@@ -12,6 +12,8 @@ export async function* readEvents(url, { init = {}, signal, firstDelay = 250, lo
       const response = await fetch(url, { cache: "no-store", signal, ...(lastId ? { headers } : init) });
       if (response.status === 204) return;
       if (response.ok) {
+        const type = response.headers.get("content-type") ?? "none";
+        if (!type.startsWith("text/event-stream")) throw new Refused(`no event stream, but content type ${type}`);
         for await (const event of parse(response.body)) {
           if (!event.id) continue; // this connection can't go on
           lastId = event.id;

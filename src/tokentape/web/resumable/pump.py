@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from tokentape.clock import Call, Clock
-from tokentape.errors import ConfigurationError
+from tokentape.errors import ConfigurationError, WorkerLostError
 from tokentape.web.encoder import FrameEncoder
 from tokentape.web.frames import error_frame
 from tokentape.web.reading import async_messages, close_unread
@@ -43,9 +43,15 @@ class Pump:
     """
 
     def __init__(
-        self, sink: EventSink, encoder_of: Callable[[object], FrameEncoder], when_unread: WhenUnread, clock: Clock
+        self,
+        sink: EventSink,
+        encoder_of: Callable[[object], FrameEncoder],
+        when_unread: WhenUnread,
+        clock: Clock,
+        ended: Callable[[Pump], object],
     ) -> None:
         self._sink = sink
+        self._on_end = ended
         self._encoder_of = encoder_of
         self._encoder = encoder_of(None)  # until the stream is there
         self._when_unread = when_unread
@@ -56,6 +62,11 @@ class Pump:
         self._had_readers = False
         self._lock = threading.RLock()  # around the encoder, which keeps state; never held while the stream is read
         sink.attach(self)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the response has ended."""
+        return self._ended
 
     # What the stream reports.
 
@@ -128,8 +139,7 @@ class Pump:
         except Exception as error:
             self.fail(error)
         except asyncio.CancelledError:
-            if not self._ended:  # the server ends
-                self.fail(ConnectionAbortedError("the server stopped while the response was generated"))
+            self.abort()  # the server ends
 
     def _add(self, message: Any) -> bool:
         """Add the events of a message; return False if the response has ended."""
@@ -151,13 +161,20 @@ class Pump:
                 status, last = "failed", [error_frame(error, "sse")]
             self._sink.end(status, last)
             self._cancel_timer()
-            return True
+        self._on_end(self)
+        return True
 
     # What users and readers cause.
 
     def stop(self) -> None:
         """Stop the response, and close the provider's connection, at once."""
         if self._end("stopped", self._encoder.stopped):
+            self._cancel_stream()
+
+    def abort(self) -> None:
+        """End the response with an error, and close the provider's connection, at once: the server stops."""
+        stopped = WorkerLostError("the server stopped while the response was generated")
+        if self._end("failed", lambda: self._encoder.error(stopped)):
             self._cancel_stream()
 
     def _cancel_stream(self) -> None:

@@ -134,6 +134,9 @@ class RedisWorker:
             while self._changed:
                 await self._send_once()
         finally:
+            for mirror in self._mirrors.values():
+                if not mirror.log.ended:
+                    mirror.log.break_off(BufferUnavailableError("this worker stops: read the response again"))
             tasks = self._tasks - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Future, InvalidStateError
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from tokentape.clock import Clock, MachineClock
-from tokentape.errors import ConfigurationError, TokentapeError
+from tokentape.errors import BufferUnavailableError, ConfigurationError, TokentapeError
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.asgi import require_asyncio
 from tokentape.web.encoder import FrameEncoder, frame_encoder
@@ -22,6 +24,7 @@ from tokentape.web.resumable.cursor import number_in, parse_cursor
 from tokentape.web.resumable.log import EventLog, ResponseStatus
 from tokentape.web.resumable.pump import Pump, WhenUnread, check_when_unread, keep_task
 from tokentape.web.resumable.reader import Reader
+from tokentape.web.resumable.shutdown import install, installed
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
@@ -60,7 +63,10 @@ class ResumableResponses:
     reader. `format` is one of the formats of server-sent events, or a function that returns the `FrameEncoder` of a
     stream, each of whose frames is one event without `id`; `headers` adds or replaces headers (None removes one).
     After `heartbeat` seconds without an event a comment is sent; None sends none. Both times follow `clock`.
-    Raises ConfigurationError.
+
+    When the server stops, the responses that it generates end with an error and their providers' connections are
+    closed: by `FastAPI(lifespan=responses.lifespan)`, elsewhere by `close_on_signal()` or `close()`. `grace` is for how
+    many seconds they may go on before that. Raises ConfigurationError.
     """
 
     def __init__(
@@ -72,13 +78,21 @@ class ResumableResponses:
         heartbeat: float | None = 15.0,
         headers: Mapping[str, str | None] | None = None,
         clock: Clock | None = None,
+        grace: float = 0.0,
     ) -> None:
+        if not grace >= 0:
+            raise ConfigurationError(f"grace is {grace!r}; it must be a number of seconds, 0 or more")
         self._timeouts = Timeouts(heartbeat, None, clock)
         self._timeouts.check()
         check_when_unread(when_unread)
         self._clock = clock or MachineClock()
         self._buffer = buffer or MemoryBuffer(clock=clock)
         self._when_unread = when_unread
+        self._grace = grace
+        self._running: set[Pump] = set()
+        self._idle: Future[None] | None = None
+        """Set once the server stops; done when no response is generated any more."""
+        self._lock = threading.Lock()
         if isinstance(format, str):
             if format not in ("sse", "ui-message-stream"):
                 raise ConfigurationError(
@@ -104,7 +118,7 @@ class ResumableResponses:
         A plain stream is read in a thread of its own, an async one in a task of the running event loop.
         """
         try:
-            sink = self._buffer.create(_checked(id), replace=replace).result()
+            sink = self._buffer.create(self._startable(id), replace=replace).result()
         except BaseException:
             _close(stream)
             raise
@@ -127,7 +141,7 @@ class ResumableResponses:
     async def astart(self, id: str, stream: Any, *, replace: bool = False) -> bool:  # noqa: A002
         """`start` for coroutines; the function may be a coroutine function."""
         try:
-            sink = await _result(self._buffer.create(_checked(id), replace=replace))
+            sink = await _result(self._buffer.create(self._startable(id), replace=replace))
         except BaseException:
             _close(stream)
             raise
@@ -146,8 +160,23 @@ class ResumableResponses:
             raise
         return True
 
+    def _startable(self, id: object) -> str:  # noqa: A002
+        if not (isinstance(id, str) and 0 < len(id) <= 512):
+            raise ConfigurationError(f"the id of a response is {id!r:.80}; it must be a text of 1 to 512 characters")
+        if self._idle is not None:
+            raise BufferUnavailableError("the server is stopping: no response is started any more")
+        return id
+
     def _pump(self, sink: EventSink) -> Pump:
-        return Pump(sink, self._encoder_of, self._when_unread, self._clock)
+        pump = Pump(sink, self._encoder_of, self._when_unread, self._clock, self._ended)
+        with self._lock:
+            self._running.add(pump)
+            is_late = self._idle is not None
+        if is_late:
+            pump.abort()
+        if pump.ended:  # a response can be stopped before it has a pump
+            self._ended(pump)
+        return pump
 
     def _not_opened(self, sink: EventSink, pump: Pump, error: BaseException) -> Future[None]:
         """End a response whose stream could not be opened, and forget it, so that it can be started again."""
@@ -172,6 +201,76 @@ class ResumableResponses:
     async def astatus(self, id: str) -> ResponseStatus | None:  # noqa: A002
         """`status` for coroutines."""
         return await _result(self._buffer.status(id))
+
+    # The server's end.
+
+    def close(self) -> None:
+        """Start no more responses; after `grace` seconds end those that run here with an error, and close the buffer.
+
+        Their providers' connections are closed, and readers receive the end. Readers of what another process generates
+        are disconnected, so that they come back elsewhere. Calling it again does no harm.
+        """
+        self._stop().result()
+        self._close_buffer()
+
+    async def aclose(self) -> None:
+        """`close` for coroutines."""
+        await _result(self._stop())
+        await asyncio.to_thread(self._close_buffer)
+
+    def close_on_signal(self) -> None:
+        """Call `close` at SIGTERM and SIGINT, before the handlers that there are now, and at the end of the process.
+
+        Call it in the main thread once the server has its own handlers: where the app is created. Raises
+        ConfigurationError in another thread.
+        """
+        install(self.close)
+        atexit.register(self.close)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """The lifespan of an ASGI application: `close` at SIGTERM and SIGINT, before the server waits for its readers.
+
+        Use it as `FastAPI(lifespan=responses.lifespan)`, or within another one: `async with responses.lifespan(): ...`
+        """
+        del app
+        with installed(self.close):
+            try:
+                yield
+            finally:
+                await self.aclose()
+
+    def _stop(self) -> Future[None]:
+        with self._lock:
+            if self._idle is not None:
+                return self._idle
+            idle = self._idle = Future()
+            if not self._running:
+                idle.set_result(None)
+        if not idle.done():
+            if self._grace:
+                timer = self._clock.call_at(self._clock.now() + self._grace * 1000.0, self._abort)
+                idle.add_done_callback(lambda _: timer.cancel())
+            else:
+                self._abort()
+        return idle
+
+    def _abort(self) -> None:
+        for pump in list(self._running):
+            pump.abort()
+
+    def _ended(self, pump: Pump) -> None:
+        with self._lock:
+            self._running.discard(pump)
+            idle = None if self._running else self._idle
+        if idle is not None:
+            with contextlib.suppress(InvalidStateError):
+                idle.set_result(None)
+
+    def _close_buffer(self) -> None:
+        close = getattr(self._buffer, "close", None)
+        if close is not None:
+            close()
 
     # Reading.
 
@@ -238,12 +337,6 @@ async def _result(future: Future[ResultT]) -> ResultT:
     """
     require_asyncio()
     return future.result() if future.done() else await asyncio.wrap_future(future)
-
-
-def _checked(id: object) -> str:  # noqa: A002
-    if not (isinstance(id, str) and 0 < len(id) <= 512):
-        raise ConfigurationError(f"the id of a response is {id!r:.80}; it must be a text of 1 to 512 characters")
-    return id
 
 
 def _is_function(stream: Any) -> bool:
