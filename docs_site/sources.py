@@ -15,9 +15,13 @@ DOORS = {
     "tokentape.providers": "clients of the providers",
     "tokentape.web": "responses that stream to a browser",
     "tokentape.filters": "what of a text may be shown",
+    "tokentape.telemetry": "spans and metrics of streams",
     "tokentape_fake_provider": "the fake provider",
+    "tokentape_fake_provider.wires": "what wire formats of other packages are built of",
     "tokentape_harness": "cassettes, recording and fixtures",
     "tokentape_harness.testing": "projects, expected requests, verdicts",
+    "tokentape_harness.load": "users of load tests",
+    "tokentape_harness.testcontainers": "the fake provider in a container",
     "tokentape_conformance": "suites for implementations",
 }
 """The packages that users import from. Everything else may move."""

@@ -42,6 +42,9 @@ DOORS = {
     "tokentape.buffer": """
         OutputBuffer
     """,
+    "tokentape.telemetry": """
+        instrument trace uninstrument
+    """,
     "tokentape_fake_provider": """
         AppConfig Audio Choice Citation Condition ControlledClock CustomFault Embeddings Error
         FakeProviderServer Fault FaultContext FirstToken Frame InProcessProvider Instant InterToken Load

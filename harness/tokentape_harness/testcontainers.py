@@ -19,6 +19,8 @@ with extra_needed("testcontainers", __name__):
     from tokentape_harness.testing.remote import RemoteProvider
     from tokentape_harness.testing.sdk_environment import sdk_environment
 
+__all__ = ["TokentapeContainer"]
+
 PORT: Final = 8089
 RULES: Final = "/rules"
 

@@ -35,6 +35,8 @@ except ImportError as error:
         "tokentape.telemetry needs the package opentelemetry-api: pip install 'tokentape[opentelemetry]'"
     ) from error
 
+__all__ = ["instrument", "trace", "uninstrument"]
+
 StreamT = TypeVar("StreamT", bound=StreamState[Any])
 
 _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

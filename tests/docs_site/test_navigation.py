@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from docs_site.reference import fixtures_and_marks
 from docs_site.sources import DOORS, PAGES, REPOSITORY, with_site_links
 from tests.test_public_surface import DOORS as PUBLIC
+from tests.test_public_surface import EXTENSION_DOORS
 
 CONFIG = tomllib.loads((REPOSITORY / "docs_site" / "zensical.toml").read_text())["project"]
-GENERATED = {f"reference/{name}.md" for name in ("command-line", "http-api", "rules-schema", *DOORS)}
+GENERATED = {f"reference/{name}.md" for name in ("command-line", "pytest", "http-api", "rules-schema", *DOORS)}
 
 
 def pages(entry: Any) -> Iterator[str]:
@@ -35,7 +38,31 @@ def test_every_page_has_one_place() -> None:
 
 def test_the_reference_has_every_front_door() -> None:
     """Whatever users import from has a page, but for the module that `tokentape` exports as well."""
-    assert set(PUBLIC) - {"tokentape.buffer"} == set(DOORS)
+    assert {*PUBLIC, *EXTENSION_DOORS} - {"tokentape.buffer"} == set(DOORS)
+
+
+def test_the_reference_has_the_whole_plugin(pytestconfig: pytest.Config) -> None:
+    """Each fixture, mark and option that the plugin brings to pytest is on its page, with what it is for."""
+    page = fixtures_and_marks()
+    fixtures = re.findall(r"^### `(\w+)`\n\nScope: (\w+)", page, re.MULTILINE)
+    assert ("fake_provider_server", "session") in fixtures
+    manager = pytestconfig.pluginmanager
+    (plugin,) = (manager.get_plugin(name) for name, _ in manager.list_name_plugin() if name == "tokentape")
+    assert {name for name, _ in fixtures} == {
+        name for name, value in vars(plugin).items() if "Fixture" in type(value).__name__
+    }
+    marks = {line.partition("(")[0] for line in pytestconfig.getini("markers")} & {
+        "tape",
+        "fake_provider",
+        "fault_sweep",
+    }
+    assert set(re.findall(r"^`@pytest\.mark\.(\w+)\(", page, re.MULTILINE)) == marks
+    assert set(re.findall(r"^\| `(--[\w-]+)=", page, re.MULTILINE)) == {
+        option.names()[0]
+        for group in pytestconfig._parser._groups
+        for option in group.options
+        if group.name == "tokentape"
+    }
 
 
 @pytest.mark.parametrize(
