@@ -19,6 +19,7 @@ from tests.tokentape.driver import SYNC, Events, Item, Plain, both, events
 from tokentape import (
     ChatMessage,
     ConfigurationError,
+    DecodeError,
     TextPart,
     TokentapeError,
     TokenUsage,
@@ -119,6 +120,61 @@ async def test_an_error_of_a_filter_fails_the_stream_and_shows_nothing_held(driv
         await drive.read(stream)
     assert (stream.status, stream.get_chat_output().text) == ("failed", "a")
     assert len(events.failed) == 1
+
+
+class Gives:
+    """A filter that gives what it was created with."""
+
+    def __init__(self, fed: Any = "", closed: Any = "", stops: Any = None) -> None:
+        self.fed, self.closed, self.stops = fed, closed, stops
+
+    def feed(self, text: str) -> Any:
+        if self.stops is not None:
+            raise StopStream(self.stops)
+        return self.fed
+
+    def close(self) -> Any:
+        return self.closed
+
+
+@both
+@pytest.mark.parametrize(
+    ("create", "message"),
+    [
+        (lambda: Gives(None), r"feed\(\) of the filter Gives gave NoneType: a filter gives text"),
+        (lambda: Gives(b"a"), r"feed\(\) of the filter Gives gave bytes"),
+        (lambda: Gives(closed=3), r"close\(\) of the filter Gives gave int"),
+        (lambda: Gives(stops=["a"]), r"StopStream\(\) of the filter Gives gave list"),
+        (lambda: "text", "str is no filter: filter.. takes functions that return an object with the methods feed"),
+        (replace("a", by=lambda _: None), "`by` gave NoneType instead of a text"),
+    ],
+)
+async def test_a_filter_that_gives_no_text_is_an_error_that_names_it(drive: Plain, create: Any, message: str) -> None:
+    """At the first text that it gets, alone and before others, and nothing wrong is shown."""
+    for later in ([], [limit_length(10)]):
+        stream = drive.stream("a", "b", ChatMessage(finish_reason="stop")).filter(create, *later)
+        with pytest.raises(ConfigurationError, match=message):
+            await drive.read(stream)
+        assert stream.status == "failed"
+
+
+@both
+async def test_a_coroutine_function_is_no_filter(drive: Plain) -> None:
+    """Its coroutine is closed, so that no warning of it comes later."""
+
+    class Slow(Gives):
+        async def feed(self, text: str) -> str:
+            return text
+
+    with pytest.raises(ConfigurationError, match="gave coroutine"):
+        await drive.read(drive.stream("a", "b").filter(Slow))
+
+
+@both
+async def test_a_source_that_gives_no_chunks_is_reported_as_without_filters(drive: Plain) -> None:
+    """Not as a missing attribute of a filter's own code."""
+    with pytest.raises(DecodeError, match="the source gave dict, not ChatMessage"):
+        await drive.read(drive.stream("a", {"text": "b"}).filter(replace("x")))  # type: ignore[arg-type]
 
 
 @both

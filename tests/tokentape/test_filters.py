@@ -16,6 +16,7 @@ from tokentape.filters import (
     FilterFactory,
     StopStream,
     TextFilter,
+    boundaries,
     hold_to,
     limit_length,
     patterns,
@@ -35,7 +36,15 @@ BOUNDARIES: tuple[Boundary, ...] = (
     "grapheme", "word", "sentence", "line", "markdown", "html", "url", "code_fence",
 )  # fmt: skip
 texts = st.text(alphabet="abc \n", max_size=24)
-tokens = [*"ab .!\n*`_[]()<>&;#|-/:", "https://", "```", "**", "e\u0301", "\U0001f468\u200d\U0001f469", "\u65e5\u3002"]
+tokens = [
+    *"ab .!?)\u201d\r\n*`_[]()<>&;#|-/:",
+    "https://",
+    "```",
+    "**",
+    "e\u0301",
+    "\U0001f468\u200d\U0001f469",
+    "\u65e5\u3002",
+]
 rich_texts = st.lists(st.sampled_from(tokens), max_size=30).map("".join)
 cuts = st.lists(st.integers(1, 6), min_size=1, max_size=8)
 
@@ -99,7 +108,7 @@ def test_pieces_that_are_not_searched_are_those_in_which_no_match_begins(
 ) -> None:
     """Piece by piece, the same is shown and held as if each piece were searched."""
     factory, parts = replace(re.compile(pattern), by="#"), list(pieces(text, sizes))
-    with mock.patch.object(patterns.Search, "may_begin", return_value=True):
+    with mock.patch.object(patterns.FirstCharacters, "may_begin", return_value=True):
         expected = shown(factory, parts)
     assert shown(factory, parts) == expected
 
@@ -108,20 +117,30 @@ def test_a_piece_in_which_no_match_can_begin_is_not_searched(monkeypatch: pytest
     """That is what makes a filter cheap where nothing matches."""
     one = replace("secret", re.compile(r"\bkey-\d+"))()
     searched: list[str] = []
-    find = patterns.Search.find
-    monkeypatch.setattr(
-        patterns.Search, "find", lambda self, text, position: searched.append(text) or find(self, text, position)
-    )
+    undecided = patterns.Search.undecided
+
+    def noted(self: patterns.Search, text: str, position: int) -> int | None:
+        searched.append(text)
+        return undecided(self, text, position)
+
+    monkeypatch.setattr(patterns.Search, "undecided", noted)
     assert [one.feed(piece) for piece in (" not", " on a", " sea", " \u65e5")] == [" not", " on a", " sea", " \u65e5"]
-    assert searched == [" not on a sea"]
+    assert searched == ["a sea"]
 
 
-@pytest.mark.parametrize(("boundary", "unit"), [("word", r"[^\s\u3040-\u30ff\u3400-\u9fff]+"), ("line", r"[^\n]*\n")])
+@pytest.mark.parametrize(
+    ("boundary", "unit"),
+    [
+        ("word", r"[^\s\u3040-\u30ff\u3400-\u9fff]+"),
+        ("line", r"[^\n]*\n"),
+        ("sentence", r"[\s\S]*?(?:[.!?]+[\"')\]]*\s|\u3002+(?=[^\u3002])|\n)"),
+    ],
+)
 @given(text=rich_texts, sizes=cuts)
 def test_the_end_of_the_text_decides_as_a_search_from_its_start(
     boundary: Boundary, unit: str, text: str, sizes: list[int]
 ) -> None:
-    """Words and lines are held as a search for each of them would hold them."""
+    """Words, lines and sentences are held as a search for each of them would hold them."""
     search = patterns.Search(unit, 1000, whole_at_end=True, gives_up=True)
     parts = list(pieces(text, sizes))
     assert shown(hold_to(boundary), parts) == shown(lambda: patterns.PatternFilter(search, str, None), parts)
@@ -293,6 +312,55 @@ def test_a_long_text_without_an_end_takes_linear_time() -> None:
     search = hold_to("line", longest=50)
     text = "x" * 50_000
     assert "".join(shown(search, [text])) == text
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_a_text_in_single_characters_takes_linear_time(boundary: Boundary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was searched and is still held is not searched again, however long a sentence is."""
+    searched = 0
+
+    class Counted:
+        def finditer(self, text: str, position: int) -> Iterable[re.Match[str]]:
+            nonlocal searched
+            searched += len(text) - position
+            return end.finditer(text, position)
+
+    def undecided(self: patterns.Search, text: str, position: int) -> int | None:
+        nonlocal searched
+        searched += len(text) - position
+        return plain(self, text, position)
+
+    end, plain = boundaries._SENTENCE_END, patterns.Search.undecided
+    monkeypatch.setattr(boundaries, "_SENTENCE_END", Counted())
+    monkeypatch.setattr(patterns.Search, "undecided", undecided)
+    text = "Some words (so to say) of one sentence without an end, " * 400 + "... and one? Yes."
+    assert "".join(shown(hold_to(boundary, longest=1000), text)) == text
+    assert searched < 2 * len(text)
+
+
+def test_a_search_is_only_short_if_the_pattern_lets_it_be() -> None:
+    """The time limit, which costs more than a short search, is left out for few steps: repetitions multiply them."""
+    lengths = [patterns._quick_length(source) for source in ("a", "a+b", r"[\w.]+@[\w.]+\w", "a*a*a*a*b")]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[2] > 100
+    keys = "|".join(rf"key{number}-(?:a|b?)\w{{20}}" for number in range(20))
+    assert patterns._quick_length(keys) > 100
+    assert patterns._quick_length(r"[*+]\*(?#*+)") == patterns._quick_length("a")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("(?:" + "|".join("a" * 10) + ")+b", "a" * 11 + "c"),
+        ("(?s)a.*?z|(?:a|aa)+b", "a" * 61),
+        ("(?s)(?:a.*?z|(?:a|aa)+b)", "a" * 61),
+    ],
+)
+def test_no_search_goes_round_the_time_limit(pattern: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that of a short text, nor that for a shorter match instead of one that is too long."""
+    monkeypatch.setattr(patterns, "SEARCH_SECONDS", 0.01)
+    with pytest.raises(ConfigurationError, match=r"takes more than 0\.01 s to search"):
+        shown(replace(re.compile(pattern), longest_match=60), [text[:40], text[40:]])
 
 
 @pytest.mark.parametrize("pattern", ["^(a|aa)+$", "(?x)^(a|aa) # or\n +$"])

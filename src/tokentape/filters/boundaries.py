@@ -29,11 +29,18 @@ _MARKDOWN: Final = (
     r"^\|[^\n]*\n",
     r"`[^`\n]+`",
     r"!?\[[^\]\n]*\]\([^)\n]*\)",
-    r"(?P<mark>\*{1,3}|~~|(?<!\w)_{1,3})(?![\s*~_])[^*~\n]+?(?P=mark)",
+    r"(?P<mark>\*{1,3}|~~|\b_{1,3})(?![\s*~_])[^*~\n]+?(?P=mark)",
 )
 _CJK_CHARACTER: Final = re.compile(f"[{_CJK}]")
+_STOPS: Final = ".!?\u2026"
+_CJK_STOPS: Final = "\u3002\uff01\uff1f"
+_QUOTES: Final = "\"')]" + _CLOSING
+_MAY_END_SENTENCE: Final = re.compile(rf"[{re.escape(_STOPS + _QUOTES)}]\s|[\n{_CJK_STOPS}{_CLOSING}]")
+# Whether a quote follows a stop is only known from the character after it.
+_SENTENCE_END: Final = re.compile(
+    rf"[{_STOPS}]+[{re.escape(_QUOTES)}]*\s|[{_CJK_STOPS}]+[{_CLOSING}]*(?=[^{_CJK_STOPS}{_CLOSING}])|\n"
+)
 _UNITS: Final[Mapping[str, str]] = {
-    "sentence": rf"[\s\S]+?(?:[.!?\u2026]+[\"')\]{_CLOSING}]*\s|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n)",
     "markdown": "|".join(_MARKDOWN),
     "html": r"<!--[\s\S]*?-->|</?[A-Za-z][^<>]*>|&(?:\#\d+|\#[xX][0-9a-fA-F]+|[A-Za-z]\w*);",
     "url": r"\b(?i:https?://|ftp://|www\.)[^\s<>\"]+",
@@ -58,21 +65,27 @@ def hold_to(boundary: Boundary, *, longest: int = 1000) -> FilterFactory:
             return partial(_TailFilter, _word_start, longest)
         case "line":
             return partial(_TailFilter, _line_start, longest)
+        case "sentence":
+            return partial(_TailFilter, _sentence_start, longest)
     search = Search(f"(?m:{_UNITS[boundary]})", longest, whole_at_end=True, gives_up=True)
     return partial(PatternFilter, search, str, None)
 
 
 class _TailFilter:
-    """Holds the end of the text from where its last unit starts, unless that is too long."""
+    """Holds the end of the text from where its last unit starts, unless that is too long.
 
-    def __init__(self, last_start: Callable[[str], int], longest: int) -> None:
+    `last_start` gets the text and the part of it that was held, in which no unit ends: it need not search that again.
+    """
+
+    def __init__(self, last_start: Callable[[str, str], int], longest: int) -> None:
         self._last_start = last_start
         self._longest = longest
         self._held = ""
 
     def feed(self, text: str) -> str:
-        text = self._held + text
-        start = self._last_start(text)
+        held = self._held
+        text = held + text
+        start = self._last_start(text, held) if text else 0
         if len(text) - start > self._longest:
             start = len(text)
         self._held = text[start:]
@@ -83,7 +96,7 @@ class _TailFilter:
         return held
 
 
-def _cluster_start(clusters: Callable[[str], Iterable[Any]], text: str) -> int:
+def _cluster_start(clusters: Callable[[str], Iterable[Any]], text: str, _held: str) -> int:
     if text.isascii():
         return len(text) - (2 if text.endswith("\r\n") else 1)
     start = 0
@@ -92,12 +105,24 @@ def _cluster_start(clusters: Callable[[str], Iterable[Any]], text: str) -> int:
     return start
 
 
-def _word_start(text: str) -> int:
-    if not text or text[-1].isspace():
+def _word_start(text: str, held: str) -> int:
+    if text[-1].isspace():
         return len(text)
     word = text.rsplit(None, 1)[-1]
-    return len(text) - len(word if word.isascii() else _CJK_CHARACTER.split(word)[-1])
+    if not word.isascii():
+        new = word[-(len(text) - len(held)) :]
+        rest = _CJK_CHARACTER.split(new)[-1]
+        word = word if rest == new else rest
+    return len(text) - len(word)
 
 
-def _line_start(text: str) -> int:
-    return text.rfind("\n") + 1
+def _line_start(text: str, held: str) -> int:
+    return text.rfind("\n", len(held)) + 1
+
+
+def _sentence_start(text: str, held: str) -> int:
+    end = 0
+    if _MAY_END_SENTENCE.search(text, max(len(held) - 1, 0)):
+        for found in _SENTENCE_END.finditer(text, len(held.rstrip(_STOPS + _CJK_STOPS + _QUOTES))):
+            end = found.end()
+    return end

@@ -20,17 +20,17 @@ LONGEST_MATCH = 1000
 SEARCH_SECONDS = 1.0
 """The CPU time after which the search for a pattern is given up."""
 
-# A search of at most this many steps is short: a time limit would cost more than the search.
-_QUICK_STEPS = 100_000
-# So few characters take no search more steps, whatever the pattern.
-_QUICK = 12
-_CHOICE = re.compile(r"[*+{|]|(?<!\()\?|(?<=\\\()\?")
-_REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+?{]")
+# A search of at most so many steps takes 10 ms at most: a time limit would cost more than a search usually does.
+_QUICK_STEPS = 2_000_000
+_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?#[^)]*\)|\(\??|[)|?*+{]", re.DOTALL)
+_REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+{]")
 _LOOKS_BACK = re.compile(r"\(\?<[=!]")
-# All that a pattern without `(?<` can tell of what stands before a match: nothing, a word, the end of a line, neither.
-_BEFORE = ("", "a", "\n", " ")
-# What a pattern may look back at (`\b`, `(?<=...)`) before the text that is undecided.
-_CONTEXT = 200
+# All that a pattern without `(?<` can tell of what stands before a match: a word, a space; the end of a line, nothing.
+_WITHIN_LINE = ("a", " ")
+_BEFORE = (*_WITHIN_LINE, "\n", "")
+# The characters before the text that is undecided: for `\b` or `^`, and for a pattern that looks back (`(?<=...)`).
+_CONTEXT = 1
+_LONG_CONTEXT = 200
 # Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
 _NEVER = "\ufdd0"
 # What `re` and `regex` read differently, or what depends on whether more text comes; whole escapes, comments and sets,
@@ -65,14 +65,14 @@ def stop_at(
 class Search:
     """Finds matches in a text of which more may come.
 
-    `partial` is the pattern for a text of which more comes, if that is another one. `whole_at_end` says that no match
+    `unfinished` is the pattern for a text of which more comes, if it differs. `whole_at_end` says that no match
     depends on what follows it, so that one is decided at the end of the text. With `gives_up` a beginning that is too
     long counts as no match, and nor does anything in it. Raises ConfigurationError for a pattern that can't be used or
     takes too long.
     """
 
     def __init__(
-        self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False, partial: str = ""
+        self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False, unfinished: str = ""
     ) -> None:
         if longest_match < 1:
             raise ConfigurationError(f"the longest match is {longest_match}: it is 1 character or more")
@@ -81,35 +81,41 @@ class Search:
             self._pattern = regex.compile(source)
             # `search(partial=True)` stops where the end of the text is reached in the order in which a match is
             # tried: within the pattern, so that it is undecided, or after it, when `_end` has its position.
-            self._probe = regex.compile(f"(?:{partial or source})(?P<_end>)(?s:.*+){_NEVER}")
+            probe = regex.compile(f"(?:{unfinished or source})(?P<_end>)(?s:.*+){_NEVER}")
         except regex.error as error:
             raise ConfigurationError(f"the pattern {source!r} can't be used in a filter: {error}") from None
         self.longest_match = longest_match
-        self._end = self._probe.groupindex["_end"]
+        self._search_probe = probe.search
+        self._end = probe.groupindex["_end"]
         self._undecided_at_end = not whole_at_end
         self._gives_up = gives_up
-        # Without repeated groups, each choice multiplies the steps by the number of characters, at most.
-        quick = _QUICK_STEPS ** (1 / (1 + len(_CHOICE.findall(source))))
-        self._quick = _QUICK if _REPEATED_GROUP.search(source) else max(_QUICK, int(quick))
+        self._quick = 0 if _REPEATED_GROUP.search(source) else min(_quick_length(source), longest_match)
         self._looks_back = _LOOKS_BACK.search(source) is not None
-        self._firsts: set[str] = set()
-        self._others: set[str] = set()
+        self.context = _LONG_CONTEXT if self._looks_back else _CONTEXT
+        self.firsts = FirstCharacters(partial(self._is_first, _BEFORE))
+        self.firsts_within_line = FirstCharacters(partial(self._is_first, _WITHIN_LINE))
 
-    def may_begin(self, text: str) -> bool:
-        """Whether a match may begin in a text, by each of its characters."""
-        if self._others.issuperset(text):
-            return False
-        for character in set(text).difference(self._others, self._firsts):
-            (self._firsts if self._looks_back or self._is_first(character) else self._others).add(character)
-        return not self._firsts.isdisjoint(text)
-
-    def _is_first(self, character: str) -> bool:
+    def _is_first(self, befores: tuple[str, ...], character: str) -> bool:
         """Whether a match may begin with this character: `find` would hold it."""
-        for before in _BEFORE:
-            found = self._probe.search(before + character, len(before), partial=True)
+        if self._looks_back or (befores is _WITHIN_LINE and character == "\n"):
+            return True
+        for before in befores:
+            found = self._within_time(self._search_probe, before + character, len(before), None, True)
             if found is not None and found.start() == len(before):
                 return True
         return False
+
+    def undecided(self, text: str, position: int) -> int | None:
+        """Return the start of what is undecided of a short text in which no match is complete, else `None`: `find`
+        decides.
+        """
+        if len(text) - position > self._quick:
+            return None
+        found = self._search_probe(text, position, None, None, True)  # by position: keywords take as long
+        if found is None:
+            return len(text)
+        start: int = found.start()
+        return start if start == len(text) or found.end(self._end) < 0 else None
 
     def find(self, text: str, position: int) -> tuple[int, int | None]:
         """Return the start of the first match from `position` on, and its end; `None` if that is undecided.
@@ -118,10 +124,7 @@ class Search:
         """
         length = len(text)
         while position < length:
-            if length - position <= self._quick:
-                found = self._probe.search(text, position, partial=True)
-            else:
-                found = self._searched(self._probe, text, position, partial=True)
+            found = self._within_time(self._search_probe, text, position, None, True)
             if found is None:
                 break
             start, end = found.start(), found.end(self._end)
@@ -146,7 +149,7 @@ class Search:
         """`find` in a text of which no more comes."""
         length = len(text)
         while position < length:
-            found = self._searched(self._pattern, text, position)
+            found = self._within_time(self._pattern.search, text, position)
             if found is None:
                 break
             start, end = found.span()
@@ -157,9 +160,11 @@ class Search:
             position = start + 1
         return length, length
 
-    def _searched(self, pattern: Any, text: str, position: int, *, partial: bool = False) -> Any:
+    def _within_time(self, search: Any, text: str, position: int, end: int | None = None, partial: bool = False) -> Any:
+        if len(text) - position <= self._quick:
+            return search(text, position, end, None, partial)
         try:
-            return pattern.search(text, position, partial=partial, timeout=SEARCH_SECONDS)
+            return search(text, position, end, None, partial, SEARCH_SECONDS)
         except TimeoutError:
             raise ConfigurationError(
                 f"the pattern {self._pattern.pattern!r} takes more than {SEARCH_SECONDS} s to search a text of "
@@ -168,8 +173,26 @@ class Search:
 
     def _bounded(self, text: str, start: int) -> int | None:
         """Return the end of a match that starts here and is not too long."""
-        found = self._pattern.match(text, start, start + self.longest_match)
+        found = self._within_time(self._pattern.match, text, start, start + self.longest_match)
         return found.end() if found is not None and found.end() > start else None
+
+
+class FirstCharacters:
+    """The characters with which a match may begin, learned as they come."""
+
+    def __init__(self, is_first: Callable[[str], bool]) -> None:
+        self._is_first = is_first
+        self._firsts: set[str] = set()
+        self._others: set[str] = set()
+
+    def may_begin(self, text: str) -> bool:
+        """Whether a match may begin in a text."""
+        if self._others.issuperset(text):
+            return False
+        if self._firsts.isdisjoint(text):
+            for character in set(text) - self._others:
+                (self._firsts if self._is_first(character) else self._others).add(character)
+        return not self._firsts.isdisjoint(text)
 
 
 class PatternFilter:
@@ -179,43 +202,87 @@ class PatternFilter:
         self._search = search
         self._by = by
         self._stops = stops
-        self._text = ""
-        # The number of characters of `_text` that are decided; the rest is held.
-        self._decided = 0
+        self._before = ""  # the end of what is decided
+        self._held = ""
+        self._firsts = search.firsts
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what is decided."""
-        if self._decided == len(self._text) and not self._search.may_begin(text):  # the usual case
-            self._text = (self._text + text)[-_CONTEXT:]
-            self._decided = len(self._text)
+        search = self._search
+        if not self._held and not self._firsts.may_begin(text):
+            if text:
+                self._before = text[-1]  # without `(?<`
+                self._firsts = search.firsts if text[-1] == "\n" else search.firsts_within_line
             return text
-        step = self._search.longest_match  # bounds the work for one character
+        whole, decided = self._before + self._held + text, len(self._before)
+        start = search.undecided(whole, decided)
+        if start is not None:
+            return self._hold(whole, decided, start)
+        step = search.longest_match  # bounds the work for one character
         if len(text) <= step:
-            return self._shown(text, self._search.find)
-        return "".join(
-            self._shown(text[start : start + step], self._search.find) for start in range(0, len(text), step)
-        )
+            return self._shown(text, search.find)
+        return "".join([self._shown(text[start : start + step], search.find) for start in range(0, len(text), step)])
 
     def close(self) -> str:
         """Return what is held, without the matches in it."""
         return self._shown("", self._search.find_last)
 
     def _shown(self, new: str, find: Callable[[str, int], tuple[int, int | None]]) -> str:
-        text, decided = self._text + new, self._decided
+        text, decided = self._before + self._held + new, len(self._before)
         pieces: list[str] = []
-        while decided < len(text):
-            start, end = find(text, decided)
-            pieces.append(text[decided:start])
-            decided = start if end is None else end
-            if end is None or start == end:
-                break
-            pieces.append(self._by if isinstance(self._by, str) else self._by(text[start:end]))
+        start, end = find(text, decided)
+        while end is not None and start != end:
+            pieces += text[decided:start], self._instead_of(text[start:end])
             if self._stops is not None:
-                self._text, self._decided = "", 0
+                self._before = self._held = ""
                 raise StopStream("".join(pieces), finish_reason=self._stops)
-        context = max(decided - _CONTEXT, 0)
-        self._text, self._decided = text[context:], decided - context
-        return "".join(pieces)
+            decided = end
+            start, end = find(text, decided)
+        return "".join(pieces) + self._hold(text, decided, start)
+
+    def _instead_of(self, match: str) -> str:
+        by = self._by if isinstance(self._by, str) else self._by(match)
+        if not isinstance(by, str):
+            raise ConfigurationError(f"`by` gave {type(by).__name__} instead of a text")
+        return by
+
+    def _hold(self, text: str, decided: int, start: int) -> str:
+        """Hold the end of a text from `start` on; return the part that is decided by that."""
+        search = self._search
+        before = text[start - search.context : start] if start > search.context else text[:start]
+        self._before, self._held = before, text[start:]
+        self._firsts = search.firsts_within_line if before and before[-1] != "\n" else search.firsts
+        return text[decided:start]
+
+
+def _quick_length(source: str) -> int:
+    """Return the number of characters up to which a search for a pattern without repeated groups is short.
+
+    Each repetition multiplies the steps by the number of characters, at most, and each `?` by two; those of
+    alternatives are added.
+    """
+    # The repetitions and the factor: of the alternatives before the current one, and of that, for each open group.
+    earlier, current = [(0, 0)], [(0, 1)]
+    for found in _PART.finditer(f"{source})"):
+        part, (repetitions, factor) = found[0], current[-1]
+        if part in ("(", "(?"):
+            earlier.append((0, 0))
+            current.append((0, 1))
+        elif part == "|" or part == ")":
+            most, total = earlier[-1]
+            earlier[-1] = max(most, repetitions), total + factor
+            if part == "|":
+                current[-1] = 0, 1
+            elif len(current) > 1:
+                (most, total), _ = earlier.pop(), current.pop()
+                repetitions, factor = current[-1]
+                current[-1] = repetitions + most, factor * total
+        elif part == "?":
+            current[-1] = repetitions, factor * 2
+        elif part in "*+{":
+            current[-1] = repetitions + 1, factor
+    repetitions, factor = earlier[0]
+    return int((_QUICK_STEPS / max(factor, 1)) ** (1 / (repetitions + 1)))
 
 
 def load_regex() -> Any:
@@ -235,8 +302,8 @@ def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> 
     # Each pattern counts its groups from 1, to which it may refer.
     has_groups = any(isinstance(pattern, re.Pattern) and pattern.groups for pattern in patterns)
     form = "(?|{})" if has_groups and len(patterns) > 1 else "{}"
-    whole, partial = (form.format("|".join(each)) for each in zip(*sources, strict=True))
-    return Search(whole, longest_match, whole_at_end=phrases_only, partial=partial)
+    whole, unfinished = (form.format("|".join(each)) for each in zip(*sources, strict=True))
+    return Search(whole, longest_match, whole_at_end=phrases_only, unfinished=unfinished)
 
 
 def _source(pattern: Any) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from tokentape.errors import ConfigurationError
 from tokentape.finish_reason import FinishReason
 
 
@@ -37,27 +39,34 @@ class StopStream(Exception):  # noqa: N818 - an instruction, not an error
 class FilterChain:
     """Several filters as one: each gets what the one before it shows.
 
-    `stopped` is the finish reason once one of them has stopped the stream; no more is shown then.
+    `stopped` is the finish reason once one of them has stopped the stream; no more is shown then. Raises
+    ConfigurationError for what is no filter, and if one returns no text.
     """
 
     def __init__(self, filters: Sequence[TextFilter]) -> None:
+        for each in filters:
+            if not callable(getattr(each, "feed", None)) or not callable(getattr(each, "close", None)):
+                raise ConfigurationError(
+                    f"{_type_name(each)} is no filter: filter() takes functions that return an object with the "
+                    "methods feed(text) and close()"
+                )
         self._filters = filters
+        self._feeds = [(each.feed, number) for number, each in enumerate(filters, 1)]
         self.stopped: FinishReason | None = None
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what may be shown now."""
-        if self.stopped is not None:
-            return ""
         number = 0
         try:
-            for each in self._filters:
-                number += 1
-                text = each.feed(text)
+            for feed, number in self._feeds:
+                text = feed(text)
+                if text.__class__ is not str:
+                    self._require_text(text, number, "feed()")
                 if not text:
                     break
         except StopStream as stop:
             return self._stopped(stop, number)
-        return text
+        return text if self.stopped is None else ""
 
     def close(self) -> str:
         """Return what the filters hold."""
@@ -67,11 +76,27 @@ class FilterChain:
         """Return what the filters from `start` on show of the last text that they get, and of what they hold."""
         for number, each in enumerate(self._filters[start:], start + 1):
             try:
-                text = (each.feed(text) if text else "") + each.close()
+                shown = self._require_text(each.feed(text), number, "feed()") if text else ""
+                text = shown + self._require_text(each.close(), number, "close()")
             except StopStream as stop:
                 return self._stopped(stop, number)
         return text
 
     def _stopped(self, stop: StopStream, start: int) -> str:
         self.stopped = stop.finish_reason
-        return self._last(stop.text, start)
+        self._feeds = []
+        return self._last(self._require_text(stop.text, start, "StopStream()"), start)
+
+    def _require_text(self, value: Any, number: int, source: str) -> str:
+        if isinstance(value, str):
+            return value
+        if inspect.iscoroutine(value):
+            value.close()
+        name = _type_name(self._filters[number - 1])
+        raise ConfigurationError(
+            f"{source} of the filter {name} gave {_type_name(value)}: a filter gives text, a str; to show nothing, ''"
+        )
+
+
+def _type_name(value: Any) -> str:
+    return type(value).__qualname__

@@ -25,6 +25,9 @@ FIELDS: tuple[FilteredField, ...] = ("text", "reasoning", "refusal")
 
 Item = ChatMessage | TextRun
 
+# So many chunks are folded at a time: what they were changed to takes their memory, which is still in the cache.
+_UNFOLDED = 32
+
 
 class StreamFilter:
     """The filters of one stream: each field of each choice is a text of its own.
@@ -51,6 +54,10 @@ class StreamFilter:
 
     def unfiltered(self, error: BaseException | None = None) -> ChatOutput:
         """Return the output of all that was received, as the provider sent it."""
+        self._fold()
+        return self._received.output(error)
+
+    def _fold(self) -> None:
         items, self._unfolded = self._unfolded, []
         texts: list[ChatMessage] = []  # successive ones are folded at once
         for item in items:
@@ -64,32 +71,37 @@ class StreamFilter:
             else:
                 self._received.add(item)
         self._received.add_texts(texts)
-        return self._received.output(error)
 
-    def feed(self, item: Item) -> Iterable[Item]:
-        """Return what is shown of an item."""
+    def feed(self, item: Item) -> Item | tuple[ChatMessage, ...]:
+        """Return what is shown of an item: the item or a changed chunk, or any number of chunks."""
         self._unfolded.append(item)
         if isinstance(item, TextRun):
             chunk, received = item[0], "".join([chunk.text for chunk in item])
         else:
+            if item.__class__ is not ChatMessage:
+                has_more_than_text(item)  # raises if it is no chunk
             chunk, received = item, item.text
         text = self._open.get(chunk.index)
         if text is None or not received or chunk.reasoning or chunk.refusal or chunk.finish_reason is not None:
             joined = _joined(item)
             shown = self._filtered(joined)
             if shown and shown[0] is joined:
-                return (item,)
+                return item
         else:  # most of a stream
             text.last = chunk
-            shown_text = text.chain.feed(received)
+            shown_text = text.feed(received)
             if text.chain.stopped is not None:
                 shown = self._ended(_joined(item), {"text": shown_text})
             elif shown_text == received:
-                return (item,)
+                return item
             else:
-                shown = _changed(_joined(item), {"text": shown_text})
+                self.changed = True
+                if len(self._unfolded) > _UNFOLDED:
+                    self._fold()
+                chunk = _with_texts(_joined(item), text=shown_text)
+                return chunk if shown_text or not _is_empty(chunk) else ()
         self.changed = True
-        return shown
+        return tuple(shown)
 
     def close(self) -> list[ChatMessage]:
         """Return what the filters hold, as the source has ended."""
@@ -115,7 +127,9 @@ class StreamFilter:
         if stopped or chunk.finish_reason is not None:
             return self._ended(chunk, changed)
         self._open[index] = self._texts.get((index, "text"))
-        return _changed(chunk, changed) if changed else [chunk]
+        if changed:
+            chunk = _with_texts(chunk, **changed)
+        return [] if changed and _is_empty(chunk) else [chunk]
 
     def _ended(self, chunk: ChatMessage, changed: dict[str, str]) -> list[ChatMessage]:
         """Return the last chunk of a choice, and what is held of it, in the block that it came from."""
@@ -137,7 +151,7 @@ class StreamFilter:
             chunk = msgspec.structs.replace(_only_texts(chunk, texts), finish_reason=reason, usage=chunk.usage)
             self._stopped_choices.add(chunk.index)
         elif changed:
-            chunk = _with_texts(chunk, changed)
+            chunk = _with_texts(chunk, **changed)
         self._open.pop(chunk.index, None)
         self.stopped = bool(self._stopped_choices) and not self._open
         return [*held, chunk] if has_content(chunk) else held
@@ -152,21 +166,19 @@ class StreamFilter:
 class _Text:
     """The filters of one text, and the last chunk that had some of it."""
 
-    __slots__ = ("chain", "last")
+    __slots__ = ("chain", "feed", "last")
 
     def __init__(self, chain: FilterChain) -> None:
         self.chain = chain
+        self.feed = chain.feed
         self.last = ChatMessage()
 
 
-def _changed(chunk: ChatMessage, texts: Mapping[str, str]) -> list[ChatMessage]:
-    """Return a chunk with other texts, unless nothing is left of it."""
-    chunk = _with_texts(chunk, texts)
-    is_empty = not has_content(chunk) and chunk.usage is None and chunk.metadata.__class__ is not dict
-    return [] if is_empty else [chunk]
+def _is_empty(chunk: ChatMessage) -> bool:
+    return chunk.usage is None and chunk.metadata.__class__ is not dict and not has_content(chunk)
 
 
-def _with_texts(chunk: ChatMessage, texts: Mapping[str, str]) -> ChatMessage:
+def _with_texts(chunk: ChatMessage, **texts: str) -> ChatMessage:
     """Return a chunk with other texts, without the log probabilities, which spell what is not shown."""
     return msgspec.structs.replace(chunk, metadata=without_logprobs(chunk.metadata), **texts)
 
@@ -194,7 +206,11 @@ def filtered(source: Iterable[Item], stream_filter: StreamFilter) -> Iterator[It
         if item is None:
             yield from stream_filter.close()
             return
-        yield from stream_filter.feed(item)
+        shown = stream_filter.feed(item)
+        if isinstance(shown, tuple):
+            yield from shown
+        else:
+            yield shown
 
 
 async def afiltered(source: AsyncIterable[Item], stream_filter: StreamFilter) -> AsyncIterator[Item]:
@@ -212,7 +228,11 @@ async def afiltered(source: AsyncIterable[Item], stream_filter: StreamFilter) ->
                 for held in stream_filter.close():
                     yield held
                 return
-            for shown in stream_filter.feed(item):
+            shown = stream_filter.feed(item)
+            if isinstance(shown, tuple):
+                for chunk in shown:
+                    yield chunk
+            else:
                 yield shown
     finally:
         await close_iterator(items, source)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from tokentape.stream.chunk_metadata import lazy_metadata
 
 LOGPROBS = ("logprobs", "logprobsResult")
 """Keys under which each chunk reports on its own tokens: their values are joined over the chunks of a choice."""
@@ -51,26 +53,9 @@ def is_empty(value: Any) -> bool:
 def without_logprobs(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a chunk's metadata without what it reports on its own tokens; what is decoded later stays so."""
     if metadata.__class__ is not dict:
-        return _WithoutLogprobs(metadata)
+        return lazy_metadata(metadata, _without_logprobs)
+    return _without_logprobs(metadata)
+
+
+def _without_logprobs(metadata: Mapping[str, Any], _position: int = 0) -> dict[str, Any]:
     return {key: value for key, value in metadata.items() if key not in LOGPROBS}
-
-
-class _WithoutLogprobs(Mapping[str, Any]):
-    __slots__ = ("_metadata",)
-
-    def __init__(self, metadata: Mapping[str, Any]) -> None:
-        self._metadata = metadata
-
-    def __getitem__(self, key: str) -> Any:
-        if key in LOGPROBS:
-            raise KeyError(key)
-        return self._metadata[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key in self._metadata if key not in LOGPROBS)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __bool__(self) -> bool:
-        return True

@@ -14,10 +14,10 @@ import msgspec
 from tokentape.errors import DecodeError
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
+from tokentape.stream.chunk_metadata import lazy_metadata
 from tokentape.usage import NOTHING, TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.bedrock_text import BedrockTextDecoder, is_text_body
-from tokentape.wires.chunk_metadata import lazy_metadata
 from tokentape.wires.decoders.anthropic_messages import AnthropicMessagesDecoder
 from tokentape.wires.decoders.bedrock_converse import BedrockConverseDecoder
 from tokentape.wires.decoders.cohere_v1 import CohereV1Decoder

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tokentape.message import ChatMessage, TextPart, ToolCallDelta
-from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
 from tokentape.wires.event_decoder import decode_lines, same
 from tokentape.wires.json_document import as_json, as_mapping, as_text, parse_document, salvage

@@ -12,7 +12,7 @@ import msgspec
 
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
-from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines
 from tokentape.wires.json_document import as_json, parse_document, salvage

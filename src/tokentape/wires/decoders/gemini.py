@@ -12,8 +12,8 @@ from tokentape.finish_reason import FinishReason
 from tokentape.framing.gemini import GeminiFraming
 from tokentape.framing.json_array import END
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, ToolCallDelta
+from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.gemini_chunk import (

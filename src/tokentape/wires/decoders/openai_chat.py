@@ -13,8 +13,8 @@ import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
+from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_text, parse_document, salvage

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from tokentape.message import ChatMessage
-from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.decoders.openai_chat import FINISH_REASONS, read_metadata
 from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of

@@ -16,7 +16,7 @@ import msgspec
 from tokentape.errors import ServerError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall, ToolCallDelta
-from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import FinishReasons
 from tokentape.wires.json_document import as_json, as_text, parse_document

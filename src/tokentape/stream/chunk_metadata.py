@@ -13,14 +13,14 @@ EventT = TypeVar("EventT")
 
 
 class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
-    """A read-only mapping over the JSON document of one event.
+    """A read-only mapping over the JSON document of one event, or over other metadata.
 
     Most readers never use it, so the document is decoded at the first access: `read(document, position)`
     returns the metadata of the message at that position.
     """
 
-    document: bytes
-    read: Callable[[bytes, int], dict[str, Any]]
+    document: Any
+    read: Callable[[Any, int], dict[str, Any]]
     position: int = 0
     _values: dict[str, Any] | None = None
 
