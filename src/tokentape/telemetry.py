@@ -9,16 +9,18 @@ duration, the time to first chunk, the time per output chunk and the token usage
 OpenTelemetry's API, by default the global ones. Prompts and answers are not recorded. Off unless asked for, and without
 cost then; needs the extra `opentelemetry`.
 
-The names are those of open-telemetry/semantic-conventions-genai, which are in development. A chunk is a message with
-text, reasoning, a refusal or a part of a tool call.
+The names are those of OpenTelemetry's semantic conventions 1.41, or those of open-telemetry/semantic-conventions-genai
+0.1, which renamed some of them. A chunk is a message with text, reasoning, a refusal or a part of a tool call.
 """
 
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage
@@ -26,6 +28,7 @@ from tokentape.output import ChatOutput
 from tokentape.stream.context import StreamContext
 from tokentape.stream.observer import Item, observing
 from tokentape.stream.state import StreamState
+from tokentape.usage import TokenUsage
 
 try:
     from opentelemetry.metrics import MeterProvider, get_meter
@@ -35,7 +38,10 @@ except ImportError as error:
         "tokentape.telemetry needs the package opentelemetry-api: pip install 'tokentape[opentelemetry]'"
     ) from error
 
-__all__ = ["instrument", "trace", "uninstrument"]
+__all__ = ["Conventions", "instrument", "trace", "uninstrument"]
+
+Conventions = Literal["1.41", "genai-0.1"]
+"""Semantic conventions 1.41, the last with those for generative AI, or semantic-conventions-genai 0.1."""
 
 StreamT = TypeVar("StreamT", bound=StreamState[Any])
 
@@ -50,17 +56,31 @@ _PROVIDERS: Final = {
     "mistral": "mistral_ai",
     "xai": "x_ai",
 }
-# Options of requests by the attribute that has them.
+# Options of requests by the attribute that has them, and the fields of a body that hold options.
 _OPTIONS: Final = {
-    "gen_ai.request.max_tokens": ("max_tokens", "max_completion_tokens", "max_output_tokens"),
+    "gen_ai.request.max_tokens": (
+        *("max_tokens", "max_completion_tokens", "max_output_tokens"),
+        *("maxOutputTokens", "maxTokens", "num_predict"),
+    ),
     "gen_ai.request.temperature": ("temperature",),
-    "gen_ai.request.top_p": ("top_p",),
-    "gen_ai.request.top_k": ("top_k",),
+    "gen_ai.request.top_p": ("top_p", "topP", "p"),
+    "gen_ai.request.top_k": ("top_k", "topK", "k"),
     "gen_ai.request.seed": ("seed",),
-    "gen_ai.request.frequency_penalty": ("frequency_penalty",),
-    "gen_ai.request.presence_penalty": ("presence_penalty",),
-    "gen_ai.request.choice.count": ("n",),
+    "gen_ai.request.frequency_penalty": ("frequency_penalty", "frequencyPenalty"),
+    "gen_ai.request.presence_penalty": ("presence_penalty", "presencePenalty"),
+    "gen_ai.request.choice.count": ("n", "candidateCount"),
 }
+_HOLDERS: Final = ("generationConfig", "generation_config", "inferenceConfig", "options")
+_STOPS: Final = ("stop", "stop_sequences", "stopSequences")
+# The fields of `TokenUsage` by the end of their names; the second set has other words for what is written to a cache.
+_USAGE: Final = {
+    "input_tokens": "input",
+    "output_tokens": "output",
+    "cache_read.input_tokens": "cached",
+    "cache_creation.input_tokens": "cache_write",
+    "reasoning.output_tokens": "reasoning",
+}
+_USAGE_GENAI: Final = {name.replace("creation", "write"): field for name, field in _USAGE.items()}
 
 
 class Telemetry:
@@ -71,7 +91,15 @@ class Telemetry:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         now: Callable[[], float] = time.time,
+        conventions: Conventions = "1.41",
     ) -> None:
+        if conventions not in get_args(Conventions):
+            raise ConfigurationError(
+                f"conventions={conventions!r} is unknown: take {' or '.join(get_args(Conventions))}"
+            )
+        self.is_genai = conventions == "genai-0.1"
+        self.usage = _USAGE_GENAI if self.is_genai else _USAGE
+        kind = "inference" if self.is_genai else "operation"
         self.tracer = get_tracer("tokentape", tracer_provider=tracer_provider)
         meter = get_meter("tokentape", meter_provider=meter_provider)
         self.now = now
@@ -80,10 +108,29 @@ class Telemetry:
             full_name = f"gen_ai.client.{name}"
             return meter.create_histogram(full_name, unit, text, explicit_bucket_boundaries_advisory=bounds)
 
-        self.duration = histogram("operation.duration", "s", "Duration of an operation.", _SECONDS)
-        self.first = histogram("operation.time_to_first_chunk", "s", "From the request to the first chunk.", _SECONDS)
-        self.between = histogram("operation.time_per_output_chunk", "s", "From one chunk to the next.", _SECONDS)
-        self.tokens = histogram("token.usage", "{token}", "Tokens of the input and of the output.", _TOKENS)
+        self.duration = histogram(f"{kind}.duration", "s", "Duration of an operation.", _SECONDS)
+        self.first = histogram(f"{kind}.time_to_first_chunk", "s", "From the request to the first chunk.", _SECONDS)
+        self.between = histogram(f"{kind}.time_per_output_chunk", "s", "From one chunk to the next.", _SECONDS)
+        if self.is_genai:
+            self._counters = {
+                field: meter.create_counter(
+                    f"gen_ai.client.inference.usage.{name}", "{token}", "Tokens that were used."
+                )
+                for name, field in self.usage.items()
+            }
+        else:
+            self._tokens = histogram("token.usage", "{token}", "Tokens of the input and of the output.", _TOKENS)
+
+    def count(self, usage: TokenUsage, attributes: Mapping[str, Any]) -> None:
+        """Record the counts that the provider reported."""
+        if self.is_genai:
+            for field, counter in self._counters.items():
+                if (count := getattr(usage, field)) is not None:
+                    counter.add(count, {**attributes, "gen_ai.token.modality": "unknown"})
+            return
+        for direction in ("input", "output"):
+            if (count := getattr(usage, direction)) is not None:
+                self._tokens.record(count, {**attributes, "gen_ai.token.type": direction})
 
     def observe(self, stream: StreamState[Any]) -> _StreamSpan:
         """Begin the span of a stream, as a child of the current one."""
@@ -109,6 +156,10 @@ class _StreamSpan:
         }
         if context.model is not None:
             self._common["gen_ai.request.model"] = context.model
+        if context.url is not None:
+            url = urlsplit(context.url)
+            self._common["server.address"] = url.hostname or ""
+            self._common["server.port"] = url.port or (443 if url.scheme == "https" else 80)
         attributes = {**self._common, **_options(context.configuration), "gen_ai.request.stream": True}
         self._span: Span = telemetry.tracer.start_span(
             f"{operation} {context.model}" if context.model else operation,
@@ -145,17 +196,29 @@ class _StreamSpan:
         common = dict(self._common)
         if output is not None and output.model is not None:
             common["gen_ai.response.model"] = output.model
+        if output is not None:
+            telemetry.count(output.usage, common)
+            span.set_attributes(self._response(output))
         if error is not None:
             common["error.type"] = type(error).__name__
             span.set_status(StatusCode.ERROR, str(error))
-        if output is not None:
-            for direction, count in (("input", output.usage.input), ("output", output.usage.output)):
-                if count is not None:
-                    telemetry.tokens.record(count, {**common, "gen_ai.token.type": direction})
-            span.set_attributes(_response(output))
         telemetry.duration.record(now - self._began, common)
         span.set_attributes(common)
         span.end(int(now * 1e9))
+
+    def _response(self, output: ChatOutput) -> dict[str, Any]:
+        reasons = [one.finish_reason for one in output.messages]
+        values = {
+            "gen_ai.response.id": output.metadata.get("id"),
+            # The newer conventions report each choice, also one that has not ended.
+            "gen_ai.response.finish_reasons": (
+                [str(reason or "error") for reason in reasons]
+                if self._telemetry.is_genai
+                else [str(reason) for reason in reasons if reason]
+            ),
+            **{f"gen_ai.usage.{name}": getattr(output.usage, field) for name, field in self._telemetry.usage.items()},
+        }
+        return {name: value for name, value in values.items() if value not in (None, [])}
 
 
 def instrument(
@@ -163,9 +226,13 @@ def instrument(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
     now: Callable[[], float] = time.time,
+    conventions: Conventions = "1.41",
 ) -> None:
-    """Give each stream that is created from now on a span and metrics, instead of those of an earlier call."""
-    telemetry = Telemetry(tracer_provider, meter_provider, now)
+    """Give each stream that is created from now on a span and metrics, instead of those of an earlier call.
+
+    Raises `ConfigurationError` for conventions that are unknown.
+    """
+    telemetry = Telemetry(tracer_provider, meter_provider, now, conventions)
     observing.create, observing.fail = telemetry.observe, telemetry.fail
 
 
@@ -180,11 +247,12 @@ def trace(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
     now: Callable[[], float] = time.time,
+    conventions: Conventions = "1.41",
 ) -> StreamT:
     """Give this stream a span and metrics, and return it. Raises `ConfigurationError` if it is read already."""
     if stream.status != "pending":
         raise ConfigurationError(f"the stream is {stream.status}: trace it before it is read")
-    stream._observer = _telemetry(tracer_provider, meter_provider, now).observe(stream)
+    stream._observer = _telemetry(tracer_provider, meter_provider, now, conventions).observe(stream)
     return stream
 
 
@@ -197,26 +265,16 @@ def _is_output(message: ChatMessage) -> bool:
 
 
 def _options(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    held = [value for name in _HOLDERS if isinstance(value := configuration.get(name), Mapping)]
+    options = dict(ChainMap(dict(configuration), *map(dict, held)))
     found: dict[str, Any] = {}
     for attribute, names in _OPTIONS.items():
         for name in names:
-            if isinstance(value := configuration.get(name), int | float):
+            if isinstance(value := options.get(name), int | float):
                 found[attribute] = value
-    stop = configuration.get("stop") or configuration.get("stop_sequences")
+    if found.get("gen_ai.request.choice.count") == 1:
+        del found["gen_ai.request.choice.count"]
+    stop = next((value for name in _STOPS if (value := options.get(name))), None)
     if stop:
         found["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
     return found
-
-
-def _response(output: ChatOutput) -> dict[str, Any]:
-    usage = output.usage
-    values = {
-        "gen_ai.response.id": output.metadata.get("id"),
-        "gen_ai.response.finish_reasons": [str(one.finish_reason) for one in output.messages if one.finish_reason],
-        "gen_ai.usage.input_tokens": usage.input,
-        "gen_ai.usage.output_tokens": usage.output,
-        "gen_ai.usage.cache_read.input_tokens": usage.cached,
-        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write,
-        "gen_ai.usage.reasoning.output_tokens": usage.reasoning,
-    }
-    return {name: value for name, value in values.items() if value not in (None, [])}

@@ -6,6 +6,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.conformance import leftovers
 from tests.conformance.mutants import MUTANTS, Mutant
 from tests.conformance.pipelines.chatting import QUESTION
 from tests.conformance.telemetry_mutants import faults, leaks  # noqa: F401 - registers them
-from tests.conformance.telemetry_mutants.ground import Ground
+from tests.conformance.telemetry_mutants.ground import Call, Ground
 from tests.conformance.telemetry_mutants.recorded import hurried
 from tokentape_conformance.execution import run_case
 from tokentape_conformance.plan import plan
@@ -60,6 +61,31 @@ def test_the_ground_has_no_fault(content: str) -> None:
     skipped = {result.case for result in found if result.status == "skipped"}
     assert [result for result in found if result.status == "failed"] == []
     assert skipped == {case.id for case in SUITE.cases() if other in case.needs}
+
+
+class Newer(Ground):
+    """An app whose instrumentation has the names of semantic-conventions-genai 0.1."""
+
+    def attributes(self, call: Call) -> dict[str, Any]:
+        """A finish reason that did not come is an error."""
+        return {"gen_ai.response.finish_reasons": ["error"], **super().attributes(call)}
+
+    def metrics(self, call: Call) -> dict[str, list[tuple[float, dict[str, Any]]]]:
+        """Times of inferences, and a counter for each direction."""
+        found = super().metrics(call)
+        tokens = found.pop("gen_ai.client.token.usage")
+        return {name.replace("operation", "inference"): values for name, values in found.items()} | {
+            f"gen_ai.client.inference.usage.{attributes['gen_ai.token.type']}_tokens": [(count, {})]
+            for count, attributes in tokens
+        }
+
+
+def test_the_newer_conventions_have_no_fault() -> None:
+    """The names of semantic-conventions-genai 0.1 are known: nothing fails, and nothing is skipped for them."""
+    found = results(TelemetryTarget("newer", hurried("off"), app=Newer()))
+    assert [result for result in found if result.status == "failed"] == []
+    skipped = {result.case for result in found if result.status == "skipped"}
+    assert skipped == {case.id for case in SUITE.cases() if "content_on" in case.needs}
 
 
 class Thorough(Ground):

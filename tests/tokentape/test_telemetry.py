@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from inline_snapshot import snapshot
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -39,7 +40,11 @@ from tokentape_fake_provider import Error
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 CONTEXT = StreamContext(
-    provider="bedrock", model="m-1", configuration={"max_tokens": 9, "stop": "x"}, requested_at=1000.0
+    provider="bedrock",
+    model="m-1",
+    configuration={"max_tokens": 9, "stop": "x", "n": 1},
+    requested_at=1000.0,
+    url="https://llm.example/v1/chat",
 )
 LAST = ChatMessage(
     "", finish_reason="stop", model="m-1-2026", usage=TokenUsage(input=7, output=3, cached=4), metadata={"id": "r1"}
@@ -75,13 +80,16 @@ class Recorder:
 
     @property
     def values(self) -> dict[str, list[tuple[int, float]]]:
-        """The count and the sum of each histogram, by attribute set."""
+        """The count and the sum of each histogram and counter, by attribute set."""
         data = self.metrics.get_metrics_data()
         found: dict[str, list[tuple[int, float]]] = {}
         for metric in data.resource_metrics[0].scope_metrics[0].metrics if data is not None else ():
             for point in metric.data.data_points:
-                assert isinstance(point, HistogramDataPoint)
-                found.setdefault(metric.name, []).append((point.count, round(point.sum, 3)))
+                if isinstance(point, HistogramDataPoint):
+                    found.setdefault(metric.name, []).append((point.count, round(point.sum, 3)))
+                else:
+                    assert isinstance(point, NumberDataPoint)
+                    found.setdefault(metric.name, []).append((1, point.value))
         return found
 
 
@@ -118,6 +126,8 @@ def test_a_stream_has_one_span_and_the_metrics(recorder: Recorder) -> None:
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "aws.bedrock",
             "gen_ai.request.model": "m-1",
+            "server.address": "llm.example",
+            "server.port": 443,
             "gen_ai.response.model": "m-1-2026",
             "gen_ai.response.id": "r1",
             "gen_ai.response.finish_reasons": ("stop",),
@@ -135,6 +145,70 @@ def test_a_stream_has_one_span_and_the_metrics(recorder: Recorder) -> None:
         }
     )
     assert "secret" not in span.to_json()
+
+
+def test_the_newer_conventions(recorder: Recorder) -> None:
+    """With them metrics are those of inferences, usage is counted, and a choice that did not end is an error."""
+    telemetry.instrument(**recorder.providers, conventions="genai-0.1")
+    last = ChatMessage("", usage=TokenUsage(input=7, output=3, cached=4, cache_write=2, reasoning=1))
+    broken = [ChatMessage("a"), ChatMessage("b", index=1, finish_reason="stop"), last]
+    list(StreamedChatMessageIterator(iter(broken), context=CONTEXT))
+    assert recorder.values == snapshot(
+        {
+            "gen_ai.client.inference.time_to_first_chunk": [(1, 0.0)],
+            "gen_ai.client.inference.time_per_output_chunk": [(1, 0.0)],
+            "gen_ai.client.inference.usage.input_tokens": [(1, 7)],
+            "gen_ai.client.inference.usage.output_tokens": [(1, 3)],
+            "gen_ai.client.inference.usage.cache_read.input_tokens": [(1, 4)],
+            "gen_ai.client.inference.usage.cache_write.input_tokens": [(1, 2)],
+            "gen_ai.client.inference.usage.reasoning.output_tokens": [(1, 1)],
+            "gen_ai.client.inference.duration": [(1, 0.0)],
+        }
+    )
+    attributes = recorder.span.attributes or {}
+    assert attributes["gen_ai.response.finish_reasons"] == ("error", "stop")
+    assert attributes["gen_ai.usage.cache_write.input_tokens"] == 2
+    assert "gen_ai.usage.cache_creation.input_tokens" not in attributes
+
+
+def test_unknown_conventions_are_refused() -> None:
+    """A name of conventions that is unknown is an error, and not the default."""
+    with pytest.raises(ConfigurationError, match=r"1\.41 or genai-0\.1"):
+        telemetry.instrument(conventions="2.0")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        {"max_output_tokens": 5, "temperature": 0.5, "top_p": 0.9, "top_k": 3, "stop_sequences": ["x"]},
+        {
+            "generationConfig": {
+                "maxOutputTokens": 5,
+                "temperature": 0.5,
+                "topP": 0.9,
+                "topK": 3,
+                "stopSequences": ["x"],
+            }
+        },
+        {"inferenceConfig": {"maxTokens": 5, "temperature": 0.5, "topP": 0.9, "stopSequences": ["x"]}, "top_k": 3},
+        {"options": {"num_predict": 5, "temperature": 0.5, "top_p": 0.9, "top_k": 3, "stop": ["x"]}},
+        {"max_tokens": 5, "temperature": 0.5, "p": 0.9, "k": 3, "stop_sequences": ["x"]},
+    ],
+    ids=["openai", "gemini", "bedrock", "ollama", "cohere"],
+)
+def test_options_of_every_provider(recorder: Recorder, configuration: dict[str, Any]) -> None:
+    """Options have the conventions' names, whatever the provider calls them and wherever its body has them."""
+    telemetry.instrument(**recorder.providers)
+    list(StreamedChatMessageIterator(iter([LAST]), context=StreamContext(configuration=configuration)))
+    found = {name: value for name, value in (recorder.span.attributes or {}).items() if "request" in name}
+    assert found == {
+        "gen_ai.request.max_tokens": 5,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.top_k": 3,
+        "gen_ai.request.stop_sequences": ("x",),
+        "gen_ai.request.stream": True,
+    }
 
 
 def test_a_stream_that_breaks(recorder: Recorder) -> None:
@@ -213,6 +287,7 @@ def test_a_client_s_span_begins_with_its_request(recorder: Recorder, fake_provid
     assert (first.start_time or 0) / 1e9 <= request.time
     assert (first.attributes or {})["gen_ai.provider.name"] == "openai"
     assert (first.attributes or {})["gen_ai.request.temperature"] == 0.5
+    assert (first.attributes or {})["server.port"] == httpx2.URL(fake_provider.base_url()).port
     assert "gen_ai.request.temperature" not in (second.attributes or {})
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from tokentape_fake_provider.errors import extra_needed
-from tokentape_fake_provider.wires import wire_named
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.writer import write_atomically
 from tokentape_harness.cli.messages import print_error
-from tokentape_harness.cli.options import Json
+from tokentape_harness.cli.options import Headers, Json
+from tokentape_harness.conversion.sample_request import client_for
 from tokentape_harness.errors import LoadError
+from tokentape_harness.flush.request_options import header_of
 from tokentape_harness.load.page import load_page
 from tokentape_harness.load.plan import Plan, run_plan
 from tokentape_harness.load.provider_times import ProviderJournal
 from tokentape_harness.load.report import summarise
+from tokentape_harness.load.requirement import read_requirements
 from tokentape_harness.load.sample import read_samples
+from tokentape_harness.redaction.redact import redact_uri
 
 
 def load(
@@ -45,6 +50,10 @@ def load(
         str | None,
         typer.Option(metavar="NAME", help="The environment variable with the API key. [default: a fake key]"),
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long to wait for a response, and for each next part of it.")
+    ] = 60.0,
+    headers: Headers = None,
     processes: Annotated[int, typer.Option(min=1, metavar="K", help="Processes that share the users.")] = 1,
     provider: Annotated[
         str | None,
@@ -52,8 +61,18 @@ def load(
             metavar="URL", help="The fake provider behind the URL, whose own times the report shows. [default: the URL]"
         ),
     ] = None,
-    session: Annotated[str, typer.Option(metavar="ID", help="The provider's session.")] = "default",
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="The provider's session. [default: that of its URL]")
+    ] = None,
     token: Annotated[str | None, typer.Option(help="Token of the provider's control API.")] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT",
+            help="A limit of a number of the report, such as time_to_first_token.p99<=500; repeatable. "
+            "[default: failed<=0 and unfinished<=0]",
+        ),
+    ] = None,
     mark_prompt: Annotated[
         bool, typer.Option(help="End each prompt with the mark of its request: for gateways that drop its header.")
     ] = False,
@@ -62,22 +81,34 @@ def load(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Print the report; 1 if a stream was truncated or failed.
+    """Print the report; 1 if it breaks a requirement, 128 and the signal's number if one ended the run.
 
     Raises `UsageError`, `LoadError`, `UnknownWireError`.
     """
     with extra_needed("load", "tokentape load"):
-        import locust  # noqa: F401 - it runs in a process of its own
-    wire_named(wire)
+        # It runs in a process of its own: in this one it would patch sockets and locks.
+        if find_spec("locust") is None:
+            raise ModuleNotFoundError(name="locust")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise typer.BadParameter(f"{url}: begin it with http:// or https://", param_hint="URL")
+    requirements = read_requirements(require or ())
+    if page is not None and not page.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {page.parent}", param_hint="--html")
     settings = {}
     if key_env is not None:
         if not os.environ.get(key_env):
             raise typer.BadParameter(f"{key_env} is not set", param_hint="--key-env")
         settings["api_key"] = os.environ[key_env]
+    client_for(wire, model, **settings).close()
     journal = ProviderJournal(provider or url, session, token)
-    with_provider = journal.exists()
-    if provider is not None and not with_provider:
-        raise LoadError(f"no fake provider with the session {session} at {provider}: see --session, --token")
+    missing = journal.missing()
+    if missing is not None and provider is not None:
+        raise LoadError(f"no journal of a fake provider at {journal.url}: {missing.reason}")
+    if missing is not None and missing.is_ours:
+        print_error(f"warning: the report lacks the provider's own times: {missing.reason}")
+    if users / spawn_rate > duration + 1:
+        rate = f"{spawn_rate:g} users/s start {spawn_rate * duration:.0f} of the {users} users within {duration:g} s"
+        print_error(f"warning: {rate}: the others never stream")
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(
             url=url,
@@ -89,23 +120,39 @@ def load(
             spawn_rate=spawn_rate,
             duration=duration,
             pause=pause,
+            timeout=timeout,
             processes=processes,
             settings=settings,
+            headers=dict(map(header_of, headers or ())),
             mark_prompt=mark_prompt,
         )
         if sys.stderr.isatty():
             print(f"{users} users for {duration:g} s ...", file=sys.stderr)
-        for warning in run_plan(plan):
+        ran = run_plan(plan)
+        for warning in ran.warnings:
             print_error(f"warning: {warning}")
-        samples = read_samples(Path(plan.samples))
-    if not samples:
+        samples = read_samples(Path(plan.samples)) if ran.signal is None or Path(plan.samples).exists() else []
+    if all(sample.unfinished for sample in samples):
+        if ran.signal is not None:
+            print_error("interrupted before a stream ended")
+            return 128 + ran.signal
         raise LoadError(f"no stream ended within {duration:g} s: is {url} right? A longer --duration may help")
-    times = journal.times() if with_provider else None
+    times = None
+    if missing is None:
+        try:
+            times = journal.times()
+        except LoadError as error:
+            print_error(f"warning: {error}")
     report = summarise(samples, users=users, provider=times)
-    if page is not None:
-        write_atomically(page, load_page(f"{users} users of {url}", report, samples, times).encode())
     if as_json:
         print(terminal_text.dump(report))
     else:
         print("\n".join(terminal_text.printable(line) for line in report.lines()))
-    return 1 if report.errors else 0
+    if page is not None:
+        write_atomically(page, load_page(f"{users} users of {redact_uri(url)}", report, samples, times).encode())
+    if ran.signal is not None:
+        return 128 + ran.signal
+    broken = [problem for one in requirements if (problem := one.broken_by(report))]
+    for problem in broken:
+        print_error(problem)
+    return 1 if broken else 0

@@ -22,8 +22,12 @@ _POINTS: Final = 200
 _STEPS: Final = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10)
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
-svg { width: 100%; height: auto; } pre { overflow-x: auto; }
-text { font-size: 12px; fill: currentColor; } .axis { stroke: currentColor; stroke-opacity: .3; }
+h1 { font-size: 1.5rem; } h1, p { overflow-wrap: anywhere; } svg { width: 100%; height: auto; }
+text { font-size: 12px; fill: currentColor; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th { font-weight: inherit; text-align: left; } thead th, td { text-align: right; padding-left: .5rem; }
+@media (max-width: 30rem) { table { font-size: 13px; } svg text { font-size: 15px; } }
+.axis { stroke: currentColor; stroke-opacity: .3; }
 .c0 { stroke: #2563eb; } .c1 { stroke: #d97706; } .curve { fill: none; stroke-width: 2; }
 :root { color-scheme: light dark; }
 """
@@ -40,6 +44,7 @@ def load_page(
     title: str, report: LoadReport, samples: Sequence[Sample], provider: Mapping[str, ProviderTimes] | None
 ) -> str:
     """Return the page: the report's text, shares of requests by time, and tokens a second over time."""
+    samples = [sample for sample in samples if not sample.unfinished]
     firsts = [Curve("seen by users", _shares(sample.first for sample in samples))]
     if provider:
         sent = (provider[sample.id].first for sample in samples if sample.id in provider)
@@ -50,13 +55,21 @@ def load_page(
         _plot("Inter-token latency, ms", "% of tokens", gaps),
         _plot("Seconds since the start", "tokens/s", [Curve("all users", _rates(samples))]),
     ]
-    text = html.escape("\n".join(report.lines()))
+    rows = "".join(_table_row(*row) for row in report.rows())
+    table = (
+        f"<table><thead>{_table_row('', 'p50', 'p90', 'p99', 'max', cell='th')}</thead><tbody>{rows}</tbody></table>"
+    )
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in report.notes())
     name = html.escape(title)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>{name}</h1><pre>{text}</pre>{''.join(plots)}</html>\n"
+        f"<h1>{name}</h1><p>{html.escape(report.headline)}</p>{table}{notes}{''.join(plots)}</html>\n"
     )
+
+
+def _table_row(name: str, *cells: str, cell: str = "td") -> str:
+    return f"<tr><th>{html.escape(name)}</th>{''.join(f'<{cell}>{text}</{cell}>' for text in cells)}</tr>"
 
 
 def _shares(values: Iterable[float | None]) -> list[tuple[float, float]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,7 +22,7 @@ VARIABLE: Final = "TOKENTAPE_LOAD"
 class Plan(msgspec.Struct, frozen=True):
     """`users` are started at `spawn_rate` a second and read streams for `duration` s, `pause` s apart.
 
-    `samples` is the file for what they saw.
+    A user waits `timeout` s for a response and for each next part of it. `samples` is the file for what they saw.
     """
 
     url: str
@@ -31,15 +34,17 @@ class Plan(msgspec.Struct, frozen=True):
     spawn_rate: float = 10.0
     duration: float = 10.0
     pause: float = 0.0
+    timeout: float = 60.0
     processes: int = 1
     settings: Mapping[str, Any] = {}
     options: Mapping[str, Any] = {}
+    headers: Mapping[str, str] = {}
     mark_prompt: bool = False
 
     @property
     def patience(self) -> float:
         """How long streams that are open at the end may take, in s."""
-        return max(30.0, self.duration)
+        return max(self.timeout + 1, self.duration)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -51,9 +56,17 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
 
-def run_plan(plan: Plan) -> list[str]:
-    """Run the plan in a process of its own, since Locust patches sockets and locks; return Locust's warnings.
+class Ran(NamedTuple):
+    """How a run went: Locust's warnings, and the signal that ended it early."""
 
+    warnings: Sequence[str]
+    signal: int | None = None
+
+
+def run_plan(plan: Plan) -> Ran:
+    """Run the plan in a process of its own, since Locust patches sockets and locks.
+
+    SIGINT and SIGTERM end the run, and what the users saw until then is in the plan's file; a second one kills it.
     Raises `LoadError`.
     """
     locustfile = Path(__file__).with_name("locustfile.py")
@@ -62,10 +75,29 @@ def run_plan(plan: Plan) -> list[str]:
     command += ["--exit-code-on-error", "0", "--loglevel", "WARNING"]
     if plan.processes > 1:
         command += ["--processes", str(plan.processes)]
-    ran = subprocess.run(  # noqa: S603 - our own interpreter
-        command, env={**os.environ, VARIABLE: plan.to_json()}, capture_output=True, text=True, check=False
+    none, environment = subprocess.DEVNULL, {**os.environ, VARIABLE: plan.to_json()}
+    # A session of its own: a terminal's Ctrl-C reaches it through this process alone.
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        command, env=environment, stdin=none, stdout=none, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    lines = [line for line in ran.stderr.splitlines() if line.strip()]
-    if ran.returncode:
-        raise LoadError(f"Locust ended with exit code {ran.returncode}: {' '.join(lines[-3:])}")
-    return [line.partition("WARNING")[2].strip() for line in lines if "WARNING" in line]
+    received: list[int] = []
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        # Not SIGINT, which background jobs ignore.
+        process.kill() if received else process.terminate()
+        received.append(number)
+
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with process:
+            lines = [line for line in process.communicate()[1].splitlines() if line.strip()]
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if received:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its own processes, if it ended before it closed them
+    if process.returncode and not received:
+        raise LoadError(f"Locust ended with exit code {process.returncode}: {' '.join(lines[-3:])}")
+    warnings = [line.partition("/WARNING/")[2].partition(": ")[2] for line in lines if "/WARNING/" in line]
+    return Ran(warnings, received[0] if received else None)

@@ -15,6 +15,7 @@ from tokentape_harness.errors import LoadError
 from tokentape_harness.load.sample import MARK
 
 _IN_PROMPT: Final = re.compile(rf"\({MARK} ([0-9a-f]{{32}})\)")
+_SESSION: Final = re.compile(r"/s/([^/]+)")
 # The most requests of one answer of the journal.
 _PAGE: Final = 2000
 
@@ -38,20 +39,52 @@ class _Page(msgspec.Struct):
     entries: list[_Entry]
 
 
-class ProviderJournal:
-    """The journal of a session of the fake provider, over its control API. `url` is that of the server."""
+class _Problem(msgspec.Struct):
+    what: str
+    do: str
 
-    def __init__(self, url: str, session: str = "default", token: str | None = None) -> None:
+    @property
+    def text(self) -> str:
+        return f"{self.what}; {self.do}"
+
+
+class _Refusal(msgspec.Struct):
+    error: _Problem
+
+
+class Missing(NamedTuple):
+    """Why there is no journal, and whether a fake provider says so."""
+
+    reason: str
+    is_ours: bool = False
+
+
+class ProviderJournal:
+    """The journal of a session of the fake provider, over its control API.
+
+    `url` is that of the server, or any below it; the session is by default that of the URL.
+    """
+
+    def __init__(self, url: str, session: str | None = None, token: str | None = None) -> None:
         parts = urlsplit(url)
+        if session is None:
+            found = _SESSION.match(parts.path)
+            session = found[1] if found else "default"
         self.url = f"{parts.scheme}://{parts.netloc}{CONTROL_PATH}/sessions/{session}"
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
-    def exists(self) -> bool:
-        """Whether a fake provider with this session is there, and the token is its own."""
+    def missing(self) -> Missing | None:
+        """Why there is no journal to read; `None` if there is."""
         try:
-            return httpx2.get(self.url, headers=self._headers, timeout=10).is_success
-        except httpx2.HTTPError:
-            return False
+            response = httpx2.get(self.url, headers=self._headers, timeout=10)
+        except httpx2.HTTPError as error:
+            return Missing(str(error) or type(error).__name__)
+        if response.is_success:
+            return None
+        try:
+            return Missing(msgspec.json.decode(response.content, type=_Refusal).error.text, is_ours=True)
+        except msgspec.DecodeError:
+            return Missing(f"status {response.status_code}")
 
     def times(self) -> dict[str, ProviderTimes]:
         """The times of each marked request that the journal still has, by its mark. Raises `LoadError`."""

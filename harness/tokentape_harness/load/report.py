@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -14,6 +14,8 @@ from tokentape_harness.load.sample import Sample
 from tokentape_harness.stream_timing import percentile, timing_of
 
 _SHARES: Final = (50, 90, 99)
+# From this median on the load generator is the bottleneck, in ms.
+_LATE: Final = 20.0
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -39,7 +41,11 @@ class ProviderShare(msgspec.Struct, frozen=True):
 
 
 class LoadReport(msgspec.Struct, frozen=True):
-    """What the users saw. Times are in ms; `errors` counts by type, with the message of the first of each."""
+    """What the users saw. Times are in ms; `errors` counts by type, with the message of the first of each.
+
+    `unfinished` streams were open when the run ended, and are in no other number. `generator_lateness` is how late the
+    processes of the users were at most during each stream.
+    """
 
     users: int
     requests: int
@@ -51,16 +57,28 @@ class LoadReport(msgspec.Struct, frozen=True):
     tokens_per_second: Spread | None
     all_tokens_per_second: float
     requests_per_second: float
+    failed: int
     truncated: int
+    unfinished: int
     errors: Mapping[str, int]
     problems: Mapping[str, str]
+    generator_lateness: Spread | None
     provider: ProviderShare | None = None
 
     def lines(self) -> list[str]:
         """Return the report as text."""
+        out = [self.headline, "", f"{'':<24}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}"]
+        out += [f"{name:<24}" + "".join(f"{cell:>10}" for cell in cells) for name, *cells in self.rows()]
+        return [*out, "", *self.notes()]
+
+    @property
+    def headline(self) -> str:
+        """How many users, streams and tokens."""
         rate = f"{self.requests_per_second:.1f} requests/s, {self.all_tokens_per_second:,.0f} tokens/s"
-        out = [f"users {self.users}, streams {self.requests} in {self.seconds:.1f} s: {rate}", ""]
-        out.append(f"{'':<24}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}")
+        return f"users {self.users}, streams {self.requests} in {self.seconds:.1f} s: {rate}"
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """The name of each spread, its percentiles and its maximum."""
         rows: list[tuple[str, Spread | None]] = [
             ("time to first token, ms", self.time_to_first_token),
             ("inter-token latency, ms", self.inter_token_latency),
@@ -73,11 +91,13 @@ class LoadReport(msgspec.Struct, frozen=True):
                 ("provider: lateness", self.provider.lateness),
                 ("added to first token", self.provider.added),
             ]
-        out += [_row(name, spread) for name, spread in rows if spread is not None]
-        out += [
-            "",
-            f"complete {self.complete}, failed {sum(self.errors.values())}, of these truncated {self.truncated}",
-        ]
+        rows.append(("load generator: lateness", self.generator_lateness))
+        return [_row(name, spread) for name, spread in rows if spread is not None]
+
+    def notes(self) -> list[str]:
+        """How many streams failed and why, and who was late by how much."""
+        unfinished = f", unfinished {self.unfinished}" if self.unfinished else ""
+        out = [f"complete {self.complete}, failed {self.failed}, of these truncated {self.truncated}{unfinished}"]
         out += [f"  {count} x {name}: {self.problems.get(name, '')}" for name, count in self.errors.items()]
         return [*out, *self._verdict()]
 
@@ -90,13 +110,26 @@ class LoadReport(msgspec.Struct, frozen=True):
             return [f"none of the requests is in the provider's journal: {dropped}"]
         late = f"the provider was late by at most {provider.lateness.max:.1f} ms: the rest is your app or gateway"
         part = "" if provider.joined == self.requests else f" (of {provider.joined} of the {self.requests} requests)"
-        return [late + part]
+        return [late + part, *self._own_part()]
+
+    def _own_part(self) -> list[str]:
+        """What of the rest is neither the app's nor the gateway's."""
+        own = self.generator_lateness
+        if own is None:
+            return []
+        advice = "; give it more --processes, or another machine" if own.p50 > _LATE else ""
+        return [f"of that rest, up to {own.max:.1f} ms are the load generator's own lateness{advice}"]
 
 
 def summarise(
     samples: Sequence[Sample], *, users: int, provider: Mapping[str, ProviderTimes] | None = None
 ) -> LoadReport:
-    """Compute the report of these samples; `provider` has the provider's times by the samples' ids."""
+    """Compute the report of these samples; `provider` has the provider's times by the samples' ids.
+
+    One of the samples at least is of a stream that ended.
+    """
+    unfinished = sum(sample.unfinished for sample in samples)
+    samples = [sample for sample in samples if not sample.unfinished]
     began = min(sample.began for sample in samples)
     seconds = max(sample.began + sample.total / 1000 for sample in samples) - began
     whole = [sample for sample in samples if not sample.error]
@@ -117,9 +150,12 @@ def summarise(
         tokens_per_second=spread(rates),
         all_tokens_per_second=tokens / seconds if seconds else 0.0,
         requests_per_second=len(samples) / seconds if seconds else 0.0,
+        failed=len(samples) - len(whole),
         truncated=sum(sample.truncated for sample in samples),
+        unfinished=unfinished,
         errors=dict(Counter(sample.error for sample in samples if sample.error).most_common()),
         problems=problems,
+        generator_lateness=spread(sample.lag for sample in samples),
         provider=None if provider is None else _provider_share(samples, provider),
     )
 
@@ -148,6 +184,5 @@ def _tokens(sample: Sample) -> int:
     return len(sample.arrivals) if sample.tokens is None else sample.tokens
 
 
-def _row(name: str, spread: Spread) -> str:
-    cells: tuple[Any, ...] = (spread.p50, spread.p90, spread.p99, spread.max)
-    return f"{name:<24}" + "".join(f"{cell:>10,.1f}" for cell in cells)
+def _row(name: str, spread: Spread) -> tuple[str, str, str, str, str]:
+    return name, f"{spread.p50:,.1f}", f"{spread.p90:,.1f}", f"{spread.p99:,.1f}", f"{spread.max:,.1f}"

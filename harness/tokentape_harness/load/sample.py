@@ -18,7 +18,8 @@ class Sample(msgspec.Struct, frozen=True):
     """One stream. `began` is unix time in s; `arrivals` are those of its tokens, in ms since the request, as `total`.
 
     `tokens` is the provider's own count. `error` is the type of the error that broke it, `problem` its message;
-    `truncated` whether the error was that the stream ended too early.
+    `truncated` whether the error was that the stream ended too early, `unfinished` whether the run ended before it.
+    `lag` is how late the process that read it was at most meanwhile, in ms.
     """
 
     id: str
@@ -31,6 +32,8 @@ class Sample(msgspec.Struct, frozen=True):
     error: str = ""
     problem: str = ""
     truncated: bool = False
+    unfinished: bool = False
+    lag: float = 0.0
 
     @property
     def first(self) -> float | None:

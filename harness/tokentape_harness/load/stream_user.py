@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
 # First: it patches sockets and locks, which the modules below use.
 from locust import User  # isort: split
 
+import gevent  # type: ignore[import-untyped]
 import httpx2
 
 from tokentape import ChatMessage, TokentapeError, TruncatedStreamError
 from tokentape.providers import ChatProvider
 from tokentape_harness.conversion.sample_request import client_for
+from tokentape_harness.load.lag import Lag
 from tokentape_harness.load.sample import MARK, Sample
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
 
@@ -27,11 +31,33 @@ def _certificates() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+@cache
+def _lag() -> Lag:
+    """The lag of this process, measured from now on."""
+    lag = Lag()
+    gevent.spawn(lag.measure, time.perf_counter, gevent.sleep)
+    gevent.sleep(0)
+    return lag
+
+
+@cache
+def _warm_up(wire: str, model: str) -> None:
+    """Import what reading a stream needs, so that it is not part of the first stream's time."""
+    httpx2.Client(verify=False).close()
+    socket.getaddrinfo("127.0.0.1", 80)  # gevent loads its resolver
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=b""))
+    with httpx2.Client(transport=transport) as http_client, contextlib.suppress(TokentapeError):
+        client = client_for(wire, model, api_key=FAKE_KEY, base_url="http://nowhere.invalid", http_client=http_client)
+        for _ in client.chat([ChatMessage.user("")], stream=True).normalized:
+            pass
+
+
 class StreamUser(User):
     """Streams through a client of `wire`; the host is the base URL, as in the provider's SDK.
 
-    `settings` are the client's own, such as `api_key`; `options` fields of each request. With `mark_prompt` the id of
-    each request also ends its prompt, for gateways that drop unknown headers.
+    `settings` are the client's own, such as `api_key`; `options` fields of each request, `headers` its headers.
+    `timeout` (s) is how long to wait for the response, and for each next part of it. With `mark_prompt` the id of each
+    request also ends its prompt, for gateways that drop unknown headers.
     """
 
     abstract = True
@@ -39,17 +65,28 @@ class StreamUser(User):
     model: ClassVar[str] = "gpt-4o-mini"
     settings: ClassVar[dict[str, Any]] = {}
     options: ClassVar[dict[str, Any]] = {}
+    headers: ClassVar[Mapping[str, str]] = {}
+    timeout: ClassVar[float] = 60.0
     mark_prompt: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.abstract:
+            # Not when the first user starts: that is part of the test, and a worker must answer its master then.
+            _warm_up(cls.wire, cls.model)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        http_client = httpx2.Client(verify=_certificates() if str(self.host).startswith("https:") else False)
-        settings = {"api_key": FAKE_KEY, "base_url": self.host, "http_client": http_client, **self.settings}
+        verify = _certificates() if str(self.host).startswith("https:") else False
+        self._http_client = httpx2.Client(verify=verify, timeout=self.timeout, follow_redirects=True)
+        settings = {"api_key": FAKE_KEY, "base_url": self.host, "http_client": self._http_client, **self.settings}
         self.client: ChatProvider = client_for(self.wire, self.model, **settings)
+        self._lag = _lag()
 
     def on_stop(self) -> None:
         """Close the connections."""
         self.client.close()
+        self._http_client.close()
 
     def stream(self, prompt: str | Iterable[ChatMessage], *, name: str = "", **options: Any) -> Sample:
         """Read one stream to its end and report it under `name`; errors are part of the sample and not raised."""
@@ -62,7 +99,7 @@ class StreamUser(User):
         began, start = time.time(), time.perf_counter()
         try:
             answer = self.client.chat(
-                messages, stream=True, extra_headers={MARK: mark}, **{**self.options, **options}
+                messages, stream=True, extra_headers={**self.headers, MARK: mark}, **{**self.options, **options}
             ).normalized
             for message in answer:
                 text = message.text or message.reasoning or message.refusal
@@ -84,6 +121,7 @@ class StreamUser(User):
             error=type(failure).__name__ if failure is not None else "",
             problem=" ".join(str(failure).split())[:300] if failure is not None else "",
             truncated=isinstance(failure, TruncatedStreamError),
+            lag=self._lag.since(start) * 1000,
         )
         self.environment.events.request.fire(
             request_type="STREAM",

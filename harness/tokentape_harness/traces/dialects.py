@@ -99,7 +99,7 @@ FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "cache_write": (
         ("gen_ai.usage.cache_creation.input_tokens", OPENTELEMETRY),
-        ("gen_ai.usage.cache_write.input_tokens", OPENLLMETRY),
+        ("gen_ai.usage.cache_write.input_tokens", OPENTELEMETRY),
         ("gen_ai.usage.cache_creation_input_tokens", OPENLLMETRY),
         ("llm.token_count.prompt_details.cache_write", OPENINFERENCE),
     ),
@@ -133,15 +133,22 @@ FIRST_CHUNK_EVENTS: Final[Mapping[str, str]] = {
 METRICS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "duration": (
         ("gen_ai.client.operation.duration", OPENTELEMETRY),
+        ("gen_ai.client.inference.duration", OPENTELEMETRY),
         ("llm.openai.chat_completions.duration", OPENLLMETRY),
     ),
     "first_chunk": (
         ("gen_ai.client.operation.time_to_first_chunk", OPENTELEMETRY),
+        ("gen_ai.client.inference.time_to_first_chunk", OPENTELEMETRY),
         ("gen_ai.server.time_to_first_token", OPENLLMETRY),
         ("llm.openai.chat_completions.streaming_time_to_first_token", OPENLLMETRY),
     ),
-    "per_chunk": (("gen_ai.client.operation.time_per_output_chunk", OPENTELEMETRY),),
+    "per_chunk": (
+        ("gen_ai.client.operation.time_per_output_chunk", OPENTELEMETRY),
+        ("gen_ai.client.inference.time_per_output_chunk", OPENTELEMETRY),
+    ),
     "tokens": (("gen_ai.client.token.usage", OPENTELEMETRY), ("llm.openai.chat_completions.tokens", OPENLLMETRY)),
+    "input_tokens": (("gen_ai.client.inference.usage.input_tokens", OPENTELEMETRY),),
+    "output_tokens": (("gen_ai.client.inference.usage.output_tokens", OPENTELEMETRY),),
 }
 """The metrics of model calls, in s and tokens."""
 

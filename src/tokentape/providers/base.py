@@ -343,6 +343,7 @@ class ChatProvider(abc.ABC):
             tags=tuple(tags),
             metadata=dict(metadata or {}),
             requested_at=time.time(),
+            url=f"{url.scheme}://{url.netloc.decode()}{url.path}",
         )
         return PreparedRequest(request, context)
 

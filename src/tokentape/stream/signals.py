@@ -60,6 +60,7 @@ class PostStreamingResponseEvent(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = {}
     requested_at: float | None = None
+    url: str | None = None
 
     @property
     def usage(self) -> TokenUsage:

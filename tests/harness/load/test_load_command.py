@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from tokentape_fake_provider.faults.fault import CleanEnd
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +61,52 @@ def test_a_truncated_stream_fails_the_run(server: FakeProviderServer) -> None:
     code, report = load(server.base_url("openai_chat"), "-u", "3", "-r", "50", "-t", "0.5")
     assert (code, report["truncated"], report["errors"]) == (1, 1, {"TruncatedStreamError": 1})
     assert report["requests"] >= 3
+
+
+def test_the_duration_ends_the_run_whatever_is_left_to_start(server: FakeProviderServer) -> None:
+    """Users that the spawn rate leaves for later than the duration never stream."""
+    url = server.base_url("openai_chat")
+    code, report = load(url, "-u", "50", "-r", "2", "-t", "1", "--require", "requests<=0")
+    assert (code, report["failed"]) == (1, 0)  # by the requirement alone
+    assert 1 <= report["requests"] < 40
+
+
+@pytest.mark.parametrize(("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+def test_a_run_that_is_ended_early_has_its_report(
+    server: FakeProviderServer, tmp_path: Path, number: int, processes: int
+) -> None:
+    """Ctrl-C and SIGTERM end the run with the report of the streams so far, also of Locust's workers."""
+    page = tmp_path / "load.html"
+    command = [sys.executable, "-m", "tokentape_harness.cli", "load", server.base_url("openai_chat"), "--json"]
+    command += ["-u", "2", "-t", "600", "--processes", str(processes), "--html", str(page)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        server.default.journal.wait(lambda entries: len(entries) >= 6, timeout=100)
+        process.send_signal(number)
+        report = json.loads(process.communicate()[0])
+    assert process.returncode == 128 + number
+    assert report["complete"] >= 2
+    assert page.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["127.0.0.1:1/v1"], "http://"),
+        (["http://127.0.0.1:1/v1", "--wire", "nothing"], "nothing"),
+        (["http://127.0.0.1:1/v1", "--html", "/no-such-folder/load.html"], "no folder"),
+        (["http://127.0.0.1:1/v1", "--require", "ttft<=1"], "ttft"),
+        (["http://127.0.0.1:1/v1", "--provider", "http://127.0.0.1:9"], "no journal of a fake provider"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_the_run(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A URL without a scheme, a wire format without a client, a folder that is not there: one line, and no request."""
+    with pytest.raises(SystemExit) as ended:
+        main(["load", *arguments])
+    assert ended.value.code in (1, 2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert problem in line
 
 
 def test_nothing_is_there() -> None:

@@ -18,9 +18,11 @@ from inline_snapshot import snapshot
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.errors import LoadError, UsageError
+from tokentape_harness.load.lag import Lag
 from tokentape_harness.load.page import load_page
 from tokentape_harness.load.provider_times import ProviderJournal, ProviderTimes
-from tokentape_harness.load.report import spread, summarise
+from tokentape_harness.load.report import LoadReport, ProviderShare, Spread, spread, summarise
+from tokentape_harness.load.requirement import read_requirements
 from tokentape_harness.load.sample import MARK, Sample, read_samples, write_samples
 
 
@@ -28,7 +30,7 @@ def sample(number: int, first: float, *, count: int = 11, gap: float = 20.0, **f
     """A stream whose first token came after `first` ms, and the others `gap` ms apart."""
     arrivals = tuple(first + gap * place for place in range(count))
     total = arrivals[-1] if arrivals else first
-    made = Sample(f"{number:032x}", "chat", 1000.0 + number, total, arrivals, tokens=count)
+    made = Sample(f"{number:032x}", "chat", 1000.0 + number, total, arrivals, tokens=count, lag=4.0)
     return msgspec.structs.replace(made, **fields)
 
 
@@ -37,12 +39,13 @@ SAMPLES = [
     sample(8, 100, count=3, tokens=None, error="TruncatedStreamError", problem="it ended early", truncated=True),
     sample(9, 50, count=0, tokens=None, error="RateLimitError", problem="slow down"),
 ]
+UNFINISHED = sample(10, 100, unfinished=True)
 TIMES = {one.id: ProviderTimes(90.0, 1.5 if number else 2.5) for number, one in enumerate(SAMPLES[:9])}
 
 
 def test_the_report() -> None:
     """Streams that broke count with the tokens they had, and are told apart by what broke them."""
-    assert summarise(SAMPLES, users=3, provider=TIMES).lines() == snapshot(
+    assert summarise([*SAMPLES, UNFINISHED], users=3, provider=TIMES).lines() == snapshot(
         [
             "users 3, streams 10 in 9.0 s: 1.1 requests/s, 10 tokens/s",
             "",
@@ -54,13 +57,96 @@ def test_the_report() -> None:
             "provider: first token         90.0      90.0      90.0      90.0",
             "provider: lateness             1.5       2.5       2.5       2.5",
             "added to first token          13.0      17.0      17.0      17.0",
+            "load generator: lateness       4.0       4.0       4.0       4.0",
             "",
-            "complete 8, failed 2, of these truncated 1",
+            "complete 8, failed 2, of these truncated 1, unfinished 1",
             "  1 x TruncatedStreamError: it ended early",
             "  1 x RateLimitError: slow down",
             "the provider was late by at most 2.5 ms: the rest is your app or gateway (of 9 of the 10 requests)",
+            "of that rest, up to 4.0 ms are the load generator's own lateness",
         ]
     )
+
+
+def test_a_load_generator_that_is_the_bottleneck_says_so() -> None:
+    """Where the users' own process is late for most streams, the report does not leave it to the app."""
+    slow = [msgspec.structs.replace(one, lag=80.0) for one in SAMPLES]
+    last = summarise(slow, users=3, provider=TIMES).lines()[-1]
+    assert last.startswith(
+        "of that rest, up to 80.0 ms are the load generator's own lateness; give it more --processes"
+    )
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100))), st.floats(0, 100))
+def test_the_lag_since_a_time_is_the_greatest(measured: Sequence[tuple[float, float]], since: float) -> None:
+    """The lag of a stream is the greatest that was measured while it was read."""
+    lag = Lag()
+    for time, late in sorted(measured):
+        lag.add(time, late)
+    assert lag.since(since) == max((late for time, late in measured if time >= since), default=0.0)
+
+
+def test_the_lag_is_what_a_sleep_takes_too_long() -> None:
+    """A process that wakes up 3 s late was late by 3 s; one that wakes up in time was not."""
+    clock, naps = [0.0], iter([1.0, 4.0, 1.0])
+
+    def sleep(_: float) -> None:
+        clock[0] += next(naps)
+
+    lag = Lag()
+    with pytest.raises(StopIteration):
+        lag.measure(lambda: clock[0], sleep, 1.0)
+    assert (lag.since(0), lag.since(5), lag.since(5.5)) == (3.0, 3.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("time_to_first_token.p99<=107", ""),
+        ("time_to_first_token.p99 < 107", "time_to_first_token.p99 is 107, < 107 is required"),
+        ("requests>=11", "requests is 10, >= 11 is required"),
+        ("provider.lateness.max<2", "provider.lateness.max is 2.5, < 2 is required"),
+        ("failed<=2", ""),
+    ],
+)
+def test_a_requirement(text: str, problem: str) -> None:
+    """A report meets a requirement, or the problem has the value and the limit."""
+    requirement, *_ = read_requirements([text])
+    assert requirement.broken_by(summarise(SAMPLES, users=3, provider=TIMES)) == problem
+
+
+def test_no_stream_may_fail_unless_it_is_allowed() -> None:
+    """Without a requirement of its own for them, failed and unfinished streams break the run."""
+    report = summarise([*SAMPLES, UNFINISHED], users=3)
+    assert [one.broken_by(report) for one in read_requirements([])] == [
+        "failed is 2, <= 0 is required",
+        "unfinished is 1, <= 0 is required",
+    ]
+    assert not any(one.broken_by(report) for one in read_requirements(["failed<=2", "unfinished<2"]))
+
+
+def test_a_number_that_the_report_lacks_breaks_its_requirement() -> None:
+    """A limit of the provider's times is not met where the provider is unknown."""
+    requirement, *_ = read_requirements(["provider.lateness.max<=5"])
+    assert requirement.broken_by(summarise(SAMPLES, users=3)).startswith("provider.lateness.max is not in the report")
+
+
+@pytest.mark.parametrize("text", ["ttft<=5", "time_to_first_token<=5", "failed", "failed<=many", "failed==0", ""])
+def test_a_requirement_that_can_not_be_read(text: str) -> None:
+    """A requirement of a number that no report has, or of another form, is refused before the run."""
+    with pytest.raises(UsageError, match="--require"):
+        read_requirements([text])
+
+
+def test_the_docs_have_every_number() -> None:
+    """The documented JSON has the fields of the report, and no others."""
+    page = (Path(__file__).parents[3] / "docs/load.md").read_text()
+    table = page.partition("## The JSON report")[2].partition("\n## ")[0]
+    documented = re.findall(
+        r"`([a-z0-9_]+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if "|" in line)
+    )
+    fields = [*LoadReport.__struct_fields__, *ProviderShare.__struct_fields__, *Spread.__struct_fields__]
+    assert sorted(set(documented)) == sorted(set(fields))
 
 
 def test_without_a_provider_that_is_known() -> None:
@@ -106,7 +192,7 @@ def test_samples_survive_their_file(tmp_path: Path) -> None:
 def test_the_page_has_the_report_and_its_curves() -> None:
     """Each plot is well-formed, its curves stay within it, and nothing is fetched from elsewhere."""
     report = summarise(SAMPLES, users=3, provider=TIMES)
-    page = load_page("3 users of <app>", report, SAMPLES, TIMES)
+    page = load_page("3 users of <app>", report, [*SAMPLES, UNFINISHED], TIMES)
     assert "3 users of &lt;app&gt;" in page
     assert "late by at most 2.5 ms" in page
     assert not re.search(r"(src|href|url)\s*[=(]", page)
@@ -139,7 +225,7 @@ def test_requests_are_joined_by_their_mark(server: FakeProviderServer, marked: s
     httpx2.post(f"{server.url}/v1/chat/completions", json={"model": "m", "messages": []})
     server.default.journal.wait()
     journal = ProviderJournal(f"{server.url}/v1")
-    assert journal.exists()
+    assert journal.missing() is None
     times = journal.times()
     assert list(times) == marks
     entry = server.default.journal.entries[0]
@@ -148,8 +234,26 @@ def test_requests_are_joined_by_their_mark(server: FakeProviderServer, marked: s
 
 def test_a_journal_that_is_not_there(server: FakeProviderServer) -> None:
     """A URL without the fake provider, and a session that does not exist, are not taken for one without requests."""
-    assert not ProviderJournal(server.url, "nobody").exists()
+    refused = ProviderJournal(server.url, "nobody").missing()
+    assert refused is not None
+    assert refused.is_ours
+    assert "no session 'nobody'" in refused.reason
     missing = ProviderJournal("http://127.0.0.1:9")
-    assert not missing.exists()
+    problem = missing.missing()
+    assert problem is not None
+    assert not problem.is_ours
     with pytest.raises(LoadError, match=r"journal at http://127\.0\.0\.1:9"):
         missing.times()
+
+
+@pytest.mark.parametrize(
+    ("url", "session", "found"),
+    [
+        ("http://host/v1", None, "default"),
+        ("http://host/s/team-a/v1", None, "team-a"),
+        ("http://host/s/team-a/v1", "b", "b"),
+    ],
+)
+def test_the_session_is_that_of_the_url(url: str, session: str | None, found: str) -> None:
+    """The journal is that of the session to which the URL leads, unless another is named."""
+    assert ProviderJournal(url, session).url == f"http://host/_tokentape/sessions/{found}"

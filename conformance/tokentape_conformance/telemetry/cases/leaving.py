@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.telemetry.cases.spans import expect_spans
 from tokentape_conformance.telemetry.telemetry_trial import TelemetryTrial
+from tokentape_harness.traces.dialects import value_of
 
 SOURCE = "tokentape, docs/telemetry-truth.md"
 _REMEDY = (
@@ -45,7 +46,10 @@ def before_the_first_token(trial: TelemetryTrial) -> None:
 )
 def no_finish_reason(trial: TelemetryTrial) -> None:
     observation = trial.leave("left")
-    trial.expect_none("the finish reason", trial.call(observation), "finish_reason")
+    span = trial.call(observation)
+    # semantic-conventions-genai 0.1 has `error` for a reason that was expected and did not come.
+    if value_of(span.attributes, "finish_reason") not in ("error", ["error"], ("error",)):
+        trial.expect_none("the finish reason", span, "finish_reason")
 
 
 @case(

@@ -81,14 +81,19 @@ def usage_metric(trial: TelemetryTrial) -> None:
     if usage.input is None:
         trial.skip("the provider sent no usage: the app does not request it")
     trial.expect_one_request(observation)
-    trial.metric(observation, "tokens")
-    found = list(metric(observation.received.points, "tokens"))
-    name, convention = found[0][1:]
+    received = observation.received.points
+    counters = {direction: list(metric(received, f"{direction}_tokens")) for direction in _TYPES}
+    if not any(counters.values()):
+        trial.metric(observation, "tokens")
+        found = list(metric(received, "tokens"))
+        counters = {
+            direction: [one for one in found if _kind(one[0].attributes) in _TYPES[direction]] for direction in _TYPES
+        }
     for direction, expected in (("input", usage.input), ("output", usage.output)):
-        points = [point for point, *_ in found if _kind(point.attributes) in _TYPES[direction]]
-        counted = sum(point.sum for point in points)
+        points = counters[direction]
+        counted = sum(point.sum for point, *_ in points)
         if counted != expected:
-            seen = Prose(f"{counted:g} ({name}, {convention})" if points else "not reported")
+            seen = Prose(f"{counted:g} ({points[0][1]}, {points[0][2]})" if points else "not reported")
             trial.fail(f"the {direction} tokens of the metric", seen, expected)
 
 
