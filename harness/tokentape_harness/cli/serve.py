@@ -224,7 +224,10 @@ def serve(
         _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
 
     def work(worker: Worker, ready: Callable[[], None]) -> None:
-        run(create(port, worker), ready)
+        server = create(port, worker)
+        if reloads and paths:
+            reloader(files, server).check()  # it may replace another one, and the files changed since the start
+        run(server, ready)
 
     def run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
         with log or contextlib.nullcontext():

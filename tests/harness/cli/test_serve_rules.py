@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -84,7 +86,7 @@ def test_a_program_reloads_its_rules_file(serve: Callable[..., Program], tmp_pat
 
 
 def test_each_worker_reloads(serve: Callable[..., Program], tmp_path: Path) -> None:
-    """With workers every process has the new rules, and one of them reports that."""
+    """With workers every process has the new rules, also one that replaces another, and one of them reports that."""
     file = tmp_path / "rules.yaml"
     file.write_text(FILE.format("old"))
     program = serve("rules.yaml", "--workers", 2)
@@ -94,7 +96,13 @@ def test_each_worker_reloads(serve: Callable[..., Program], tmp_path: Path) -> N
     answers = iter(program.ask, None)
     while "old" in {next(answers) for _ in range(40)}:
         pass
-    assert {program.ask() for _ in range(20)} == {"new"}
+    number = program.process.pid
+    first, *_ = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    os.kill(int(first), signal.SIGKILL)
+    program.read_until("tokentape: worker")
+    while not httpx2.get(f"{program.url}/ready").is_success:
+        pass
+    assert {program.ask() for _ in range(40)} == {"new"}
 
 
 def test_files_are_read_once_without_reload(serve: Callable[..., Program], tmp_path: Path) -> None:
