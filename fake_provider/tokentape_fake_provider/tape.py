@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate
-from typing import Final, Literal, NamedTuple, TypeAlias
+from itertools import accumulate, pairwise
+from typing import Final, Literal, NamedTuple, TypeAlias, overload
 
 import msgspec
 
@@ -22,6 +23,43 @@ class Frame(NamedTuple):
 
     at: float
     data: bytes
+
+
+class FramesAtOnce(Sequence[Frame]):
+    """Frames that are all due at once: the whole body and the size of each. They are cut out when they are needed."""
+
+    __slots__ = ("_frames", "body", "sizes")
+
+    def __init__(self, body: bytes, sizes: array[int]) -> None:
+        self.body = body
+        self.sizes = sizes
+        self._frames: tuple[Frame, ...] | None = None
+
+    @property
+    def data(self) -> list[bytes]:
+        """The bytes of each frame."""
+        body, bounds = self.body, pairwise(accumulate(self.sizes, initial=0))
+        return [body[start:end] for start, end in bounds]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
+        if self._frames is None:
+            self._frames = tuple(Frame(0.0, data) for data in self.data)
+        return self._frames[index]
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, FramesAtOnce | tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self[:])
 
 
 class WebSocketFrame(NamedTuple):
@@ -61,7 +99,7 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     due together. Without `head`, neither status nor frames are sent: raises `ValueError` if there are any.
     """
 
-    frames: tuple[Frame, ...] = ()
+    frames: Sequence[Frame] = ()
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     start: float = 0.0
@@ -77,22 +115,21 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     @cached_property
     def body(self) -> bytes:
         """All frames joined, for an instant replay in one write."""
+        if isinstance(self.frames, FramesAtOnce):
+            return self.frames.body
         return b"".join([frame.data for frame in self.frames])
 
     @cached_property
     def sizes(self) -> array[int]:
         """The number of bytes of each frame."""
+        if isinstance(self.frames, FramesAtOnce):
+            return self.frames.sizes
         return array("L", [len(frame.data) for frame in self.frames])
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:
         """The offset in the body at which each frame begins, and at which the last one ends."""
         return (0, *accumulate(self.sizes))
-
-    def joined(self, body: bytes, sizes: array[int]) -> Tape:
-        """Return this tape with its frames joined already, and their sizes."""
-        self.__dict__["body"], self.__dict__["sizes"] = body, sizes
-        return self
 
     def header(self, name: str) -> str:
         """Return the value of a header, by its name in lower case; empty if it is missing."""

@@ -10,7 +10,7 @@ from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.model import Script, Usage
 from tokentape_fake_provider.script.usage import count_input
 from tokentape_fake_provider.tape import Frame, Tape
-from tokentape_fake_provider.timing import Conditions, Instant, Timing, headers_at, profile_of, schedule
+from tokentape_fake_provider.timing import Conditions, Instant, Stepped, Timing, headers_at, profile_of, schedule
 from tokentape_fake_provider.wires import served_named
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply, Wire
 
@@ -41,17 +41,17 @@ def conditions_of(timing: Timing, prompt: str, in_flight: int, usage: Usage) -> 
 def _encode(script: Script, request: ProviderRequest, timing: Timing, wire: Wire, in_flight: int) -> Tape:
     if script.error is not None and not (script.error.in_stream and request.stream):
         return tape_of_reply(wire.encode_error(script.error, request))
+    if request.stream and isinstance(timing, Instant | Stepped):
+        frames = encode_stream(script, request, wire).frames
+        return Tape(frames, headers=wire.stream_headers(request), end_at=0.0)
     conditions = conditions_of(timing, request.text, in_flight, script.usage)
     profile = profile_of(timing)
     if profile is not None and profile.tokens_per_event:
         script = group_tokens(script, profile.tokens_per_event, seed=f"{profile.seed}:{request.seed}")
     if request.stream:
         encoded = encode_stream(script, request, wire)
-        frames = schedule(encoded.pieces, timing, stream=request.seed, conditions=conditions, data=encoded.data)
-        tape = Tape(
-            frames, headers=wire.stream_headers(request), start=headers_at(frames, timing), end_at=frames[-1].at
-        )
-        return tape if encoded.joined is None else tape.joined(*encoded.joined)
+        timed = schedule(encoded.pieces, timing, stream=request.seed, conditions=conditions, data=encoded.data)
+        return Tape(timed, headers=wire.stream_headers(request), start=headers_at(timed, timing), end_at=timed[-1].at)
     at = 0.0
     if not isinstance(timing, Instant):
         pieces = wire.encode_stream(script, msgspec.structs.replace(request, stream=True))

@@ -13,7 +13,6 @@ import re
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate, pairwise, starmap
 from operator import add
 from typing import Any, Final, NamedTuple, TypeAlias, assert_never
 
@@ -24,6 +23,7 @@ from tokentape_fake_provider.script.ids import Id, TracedSeed
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.usage import count_input, count_output
+from tokentape_fake_provider.tape import FramesAtOnce
 from tokentape_fake_provider.wires.aws_frames import split_frames, with_payload
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Wire
 
@@ -47,14 +47,23 @@ _encode: Final = msgspec.json.encode
 
 
 class Encoded(NamedTuple):
-    """An encoded stream: the bytes of its frames; `pieces` has their tokens and times.
-
-    If they are `joined` already, these are the whole body and the sizes of the frames.
-    """
+    """An encoded stream: `pieces` has the tokens and times of its frames, and their bytes unless others are `filled`."""
 
     pieces: Sequence[EncodedFrame]
-    data: Sequence[bytes]
-    joined: tuple[bytes, array[int]] | None = None
+    filled: FramesAtOnce | None = None
+
+    @property
+    def data(self) -> list[bytes]:
+        """The bytes of each frame."""
+        return [piece.data for piece in self.pieces] if self.filled is None else self.filled.data
+
+    @property
+    def frames(self) -> FramesAtOnce:
+        """The frames, to be sent at once."""
+        if self.filled is not None:
+            return self.filled
+        data = self.data
+        return FramesAtOnce(b"".join(data), array("L", map(len, data)))
 
 
 class _Base64(NamedTuple):
@@ -155,7 +164,6 @@ class _Kept:
         self._parts: list[bytes] = []
         self._widths: list[int] = []
         self._sizes = array("L")
-        self._slices: list[slice] = []
 
     def set_frames(self, slots: _Slots, frames: Sequence[tuple[bytes, _Filling, bytes]]) -> None:
         """Set the frames: each is a filling and what stands before and after it."""
@@ -171,7 +179,6 @@ class _Kept:
         self._parts = parts[:-1]
         self._around = [len(before) + len(after) for before, _, after in frames]
         self._sizes = array("L", [len(piece.data) for piece in self.pieces])
-        self._slices = _slices(self._sizes)
         self._widths = [size - around for size, around in zip(self._sizes, self._around, strict=True)]
         self._widths = [self._widths[self._order.index(number)] for number in range(len(self._fillings))]
 
@@ -191,14 +198,12 @@ class _Kept:
         """The stream for a request with this number of input tokens."""
         values = self._slots.values(request, count)
         fillings = [filling.filled(values) for filling in self._fillings]
-        parts, sizes, slices = self._parts.copy(), self._sizes, self._slices
+        parts, sizes = self._parts.copy(), self._sizes
         parts[1::2] = map(fillings.__getitem__, self._order)
-        body = b"".join(parts)
         widths = list(map(len, fillings))
         if widths != self._widths:
             sizes = array("L", map(add, self._around, map(widths.__getitem__, self._order)))
-            slices = _slices(sizes)
-        return Encoded(self.pieces, list(map(body.__getitem__, slices)), (body, sizes))
+        return Encoded(self.pieces, FramesAtOnce(b"".join(parts), sizes))
 
 
 _Variants: TypeAlias = tuple[_Kept, ...]
@@ -216,14 +221,14 @@ def encode_stream(
     try:
         variants = kept.get(key)
     except TypeError:  # a part of the script can't be hashed
-        return _fresh(wire.encode_stream(script, request))
+        return Encoded(wire.encode_stream(script, request))
     if variants is None:
         kept.put(key, (), _FRAME_BYTES)
-        return _fresh(wire.encode_stream(script, request))
+        return Encoded(wire.encode_stream(script, request))
     count = count_input(script.usage, request.text)
     for variant in variants:
         if variant.answers(request.body, count):
-            return variant.filled(request, count) if variant.fillable else _fresh(wire.encode_stream(script, request))
+            return variant.filled(request, count) if variant.fillable else Encoded(wire.encode_stream(script, request))
     pieces = wire.encode_stream(script, request)
     size = sum(len(piece.data) + _FRAME_BYTES for piece in pieces)
     if size <= LIMIT // 8:
@@ -231,11 +236,7 @@ def encode_stream(
         while len(variants) > 1 and sum(variant.size for variant in variants) > LIMIT // 8:
             variants = variants[:-1]
         kept.put(key, variants, sum(variant.size for variant in variants))
-    return _fresh(pieces)
-
-
-def _fresh(pieces: Sequence[EncodedFrame]) -> Encoded:
-    return Encoded(pieces, [piece.data for piece in pieces])
+    return Encoded(pieces)
 
 
 def _key(script: Script, request: ProviderRequest) -> Hashable:
@@ -440,7 +441,3 @@ def _value(slot: _Slot, request: ProviderRequest, count: int) -> bytes:
             return b"%d" % (slot.factor * count + slot.more)
         case _:
             assert_never(slot)
-
-
-def _slices(sizes: Sequence[int]) -> list[slice]:
-    return list(starmap(slice, pairwise(accumulate(sizes, initial=0))))

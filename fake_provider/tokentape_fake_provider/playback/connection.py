@@ -112,8 +112,8 @@ class Connection:
         if not _FRAMING.isdisjoint(names) or _NAME.search(b"".join(names)) or _VALUE.search(b"".join(values)):
             return False
         lines = [b"%b: %b\r\n" % header for header in headers]
-        chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-        end = (b"transfer-encoding: chunked\r\n\r\n", chunk, b"0\r\n\r\n")
+        chunk = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
+        end = (b"transfer-encoding: chunked\r\n\r\n", *chunk, b"0\r\n\r\n")
         cycle.transport.write(b"".join((_status_line(status), *lines, *end)))
         cycle.response_started = cycle.response_complete = cycle.chunked_encoding = True
         cycle.waiting_for_100_continue = False

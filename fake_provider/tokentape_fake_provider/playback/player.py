@@ -83,24 +83,20 @@ async def _start(tape: Tape, connection: Connection, size: int) -> None:
 
 def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers without hop-by-hop ones, and without a `content-length` that contradicts the body."""
-    head = []
-    for name, value in headers:
-        key = _header_name(name)
-        if not key:
-            continue
-        if key == b"content-length":
-            length = int(value) if value.isdecimal() else -1
+    head = [header for name, value in headers if (header := _raw_header(name, value)) is not None]
+    for name, value in head:
+        if name == b"content-length":
+            length = int(value) if value.isdigit() else -1
             if length != size and (complete or length < size):
-                continue
-        head.append((key, value.encode("latin-1", "replace")))
+                head = [header for header in head if header != (name, value)]
     return head
 
 
 @lru_cache(maxsize=1024)
-def _header_name(name: str) -> bytes:
-    """Return the name as it is sent; empty for a hop-by-hop header."""
-    key = name.lower()
-    return b"" if key in HOP_BY_HOP else key.encode("latin-1", "replace")
+def _raw_header(name: str, value: str) -> tuple[bytes, bytes] | None:
+    """Return a header as it is sent; `None` for a hop-by-hop one."""
+    name = name.lower()
+    return None if name in HOP_BY_HOP else (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
 
 
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:

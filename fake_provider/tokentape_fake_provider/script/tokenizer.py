@@ -8,7 +8,8 @@ point, and the pieces always join to the text.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
+from itertools import chain
 from typing import Final
 
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
@@ -44,6 +45,10 @@ _TOKEN = rf"""
 
 # `findall` takes 0.1 s for each 800 kB, during which no other thread runs.
 _LONG: Final = 20_000
+# Before a space a token ends, and what comes after it does not matter to the tokens before it, unless these end with
+# other white space.
+_UNEVEN_SPACES: Final = re.compile(r"\s ")
+_LONG_WORD: Final = 32
 # In characters: about 10 MB of tokens.
 _kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
 
@@ -69,7 +74,17 @@ def _tokens_of(text: str) -> tuple[str, ...]:
     found = _kept.get(text)
     if found is not None:
         return found
-    long = len(text) >= _LONG
-    pattern = _token_pattern()
-    tokens = tuple(match[0] for match in pattern.finditer(text)) if long else tuple(pattern.findall(text))
+    if len(text) >= _LONG:
+        tokens = tuple(match[0] for match in _token_pattern().finditer(text))
+    elif _UNEVEN_SPACES.search(text) or max(map(len, words := text.split(" "))) > _LONG_WORD:
+        tokens = tuple(_token_pattern().findall(text))
+    else:
+        first = _token_pattern().findall(words.pop(0))
+        tokens = tuple(chain(first, chain.from_iterable(map(_tokens_after_space, words))))
     return _kept.put(text, tokens, len(text))
+
+
+@lru_cache(maxsize=8192)
+def _tokens_after_space(word: str) -> tuple[str, ...]:
+    """The tokens of a word and the space before it: most texts have few words, but many times."""
+    return tuple(_token_pattern().findall(f" {word}"))

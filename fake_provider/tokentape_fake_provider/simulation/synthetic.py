@@ -38,20 +38,24 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
     """
     language = _language(text_locale(locale))
     draw = random.Random(f"{seed}")  # noqa: S311 - not for secrets
+    known, count, fraction = language.words, len(language.words), draw.random
     parts: list[str] = []
     left = words
     while left > 0:
         size = min(left, draw.randint(5, 14))
         if 0 < left - size < 3:
             size = left
-        first, *others = draw.choices(language.words, k=size)
-        parts.append(language.connector.join((first.title(), *others)) + language.end)
+        # As `draw.choices` does it, in half the time.
+        sentence = [known[int(fraction() * count)] for _ in range(size)]
+        sentence[0] = sentence[0].title()
+        parts.append(language.connector.join(sentence) + language.end)
         left -= size
         if emoji and (left <= 0 or draw.random() < 0.3):
             parts += (" ", draw.choice(EMOJI))
         if left > 0:
             parts.append("\n\n" if draw.random() < 0.15 else " ")
-    return _spaced(parts)
+    # Sentences have no space between them where the script is written without spaces.
+    return "".join(part for part in parts if part != " ") if language.end.endswith("。") else "".join(parts)
 
 
 def synthetic_tokens(tokens: int, *, seed: int | str = 0, locale: str = "en_US", emoji: bool = False) -> str:
@@ -109,9 +113,3 @@ def _language(locale: str) -> _Language:
     # Importing Faker takes 0.4 s: do it only when text is generated.
     provider = import_module(f"faker.providers.lorem.{locale}").Provider
     return _Language(provider.word_list, provider.word_connector, provider.sentence_punctuation)
-
-
-def _spaced(parts: list[str]) -> str:
-    """Joined, without the space between sentences where the script is written without spaces."""
-    spaceless = any(part.endswith("。") for part in parts)
-    return "".join(part for part in parts if not (spaceless and part == " "))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat, zip_longest
+from itertools import accumulate, cycle, pairwise, repeat, takewhile, zip_longest
 from operator import itemgetter
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -25,6 +25,19 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     at: float | None = None
 
 
+class Columns(NamedTuple):
+    """The deltas of an item as columns: those after `texts` are as long or longer."""
+
+    texts: Sequence[str]
+    tokens: Iterable[int]
+    at: Iterable[float | None]
+
+    @property
+    def encoded(self) -> list[bytes]:
+        """The texts as JSON."""
+        return _encode_lines(self.texts).split(b"\n")[:-1]
+
+
 class Timed(Protocol):
     """A part of a stream that may have a time."""
 
@@ -36,6 +49,7 @@ class Timed(Protocol):
 T = TypeVar("T", bound=Timed)
 
 ONE_TOKEN: Sequence[int] = (1,)
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def split_item(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
@@ -43,12 +57,18 @@ def split_item(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
 
     Raises `ScriptError` if the pieces don't join to the text, or the times aren't one for each piece.
     """
+    return map(Delta, *columns_of(item, sizes))
+
+
+def columns_of(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Columns:
+    """The deltas of `split_item` as columns, which cost less where there are many. Raises what that raises."""
     text = streamed_text(item)
     if item.pieces:
         return _given(item, text)
     if item.at:
         raise ScriptError(f"{_name(item)}: `at` has {len(item.at)} times but there are no `pieces` to time")
-    return _cut(split_tokens(text), sizes)
+    tokens = split_tokens(text)
+    return Columns(tokens, repeat(1), repeat(None)) if sizes is ONE_TOKEN else _joined(tokens, sizes)
 
 
 def input_deltas(tool: ServerTool, field: str, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
@@ -84,13 +104,13 @@ def _timed(pieces: list[T]) -> Iterator[tuple[float, T]]:
         yield now, piece
 
 
-def _given(item: Item, text: str) -> Iterator[Delta]:
+def _given(item: Item, text: str) -> Columns:
     if "".join(item.pieces) != text:
         joined = "".join(item.pieces)
         raise ScriptError(f"{_name(item)}: the pieces join to {joined[:40]!r}, not to its text {text[:40]!r}")
     if item.at and len(item.at) != len(item.pieces):
         raise ScriptError(f"{_name(item)}: {len(item.pieces)} pieces but {len(item.at)} times in `at`")
-    return map(Delta, item.pieces, _piece_tokens(item.pieces), item.at or repeat(None))
+    return Columns(item.pieces, _piece_tokens(item.pieces), item.at or repeat(None))
 
 
 def _piece_tokens(pieces: tuple[str, ...]) -> tuple[int, ...]:
@@ -103,20 +123,11 @@ def _piece_tokens(pieces: tuple[str, ...]) -> tuple[int, ...]:
 _counted: Final[RecentlyUsed[tuple[str, ...], tuple[int, ...]]] = RecentlyUsed(100_000)
 
 
-def _cut(tokens: list[str], sizes: Sequence[int]) -> Iterator[Delta]:
-    if sizes is ONE_TOKEN:
-        return map(Delta, tokens, repeat(1))
-    return _joined(tokens, sizes)
-
-
-def _joined(tokens: list[str], sizes: Sequence[int]) -> Iterator[Delta]:
-    start = turn = 0
-    while start < len(tokens):
-        size = sizes[turn % len(sizes)]
-        part = tokens[start : start + size]
-        yield Delta("".join(part), len(part))
-        start += size
-        turn += 1
+def _joined(tokens: list[str], sizes: Sequence[int]) -> Columns:
+    ends = accumulate(cycle(sizes), initial=0)
+    bounds = [*takewhile(len(tokens).__gt__, ends), len(tokens)]
+    texts = ["".join(tokens[start:end]) for start, end in pairwise(bounds)]
+    return Columns(texts, [end - start for start, end in pairwise(bounds)], repeat(None))
 
 
 def _name(item: Item) -> str:

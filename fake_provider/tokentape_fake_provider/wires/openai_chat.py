@@ -139,7 +139,7 @@ class OpenAIChat:
             wire=self.name,
             model=model,
             stream=stream,
-            text="\n".join(text for message in messages for text in texts_in(message)),
+            text="\n".join(texts_in(messages)),
             include_usage=bool(options.get("include_usage")),
             choices=choices,
             created=created,

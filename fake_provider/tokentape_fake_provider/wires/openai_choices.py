@@ -24,7 +24,7 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.citations import placed_citations
-from tokentape_fake_provider.wires.deltas import Delta, split_item
+from tokentape_fake_provider.wires.deltas import Columns, columns_of, split_item
 from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object, url_citation
 from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed, requested_count, token_object
 from tokentape_fake_provider.wires.openai_dialects import dialect_named
@@ -75,17 +75,15 @@ class ChunkFrame:
         )
         return self.close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
 
-    def texts(self, index: int, key: str, deltas: Sequence[Delta]) -> list[EncodedFrame]:
+    def texts(self, index: int, key: str, deltas: Columns) -> Iterator[EncodedFrame]:
         """The chunks of a text, without log probabilities; what stands around each part is encoded once."""
         before = self.head + b'[{"index":%d,"delta":{"%b":' % (index, key.encode())
         after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if self.include_usage else b"")
-        texts = [_json(delta.text) for delta in deltas]
+        texts = deltas.encoded
         around = len(before) + len(after)
         ends = self.ends([around + len(text) for text in texts])
-        return [
-            EncodedFrame(b"%b%b%b%b" % (before, text, after, end), delta.tokens, delta.at)
-            for delta, text, end in zip(deltas, texts, ends, strict=True)
-        ]
+        data = [b"%b%b%b%b" % (before, text, after, end) for text, end in zip(texts, ends, strict=True)]
+        return map(EncodedFrame, data, deltas.tokens, deltas.at)
 
     def usage_chunk(self, counts: Counts) -> bytes:
         return self.close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
@@ -170,7 +168,7 @@ def choice_chunks(
             case _:
                 assert_never(item)
         if logprobs is None:
-            frames += frame.texts(index, key, list(split_item(item)))
+            frames += frame.texts(index, key, columns_of(item))
             continue
         for delta in split_item(item):
             data = b'{"%b":%b}' % (key.encode(), _json(delta.text))

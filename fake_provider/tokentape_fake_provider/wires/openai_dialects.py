@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
@@ -40,11 +41,13 @@ def dialect_name(name: str) -> DialectName:
     raise UnknownDialectError(f"no dialect {name!r}: the known ones are {', '.join(_NAMES)}")
 
 
+@cache
 def dialect_named(name: str) -> Dialect | None:
     """The dialect of this name; `None` for OpenAI's own. Raises `UnknownDialectError`."""
     return DIALECTS.get(dialect_name(name))
 
 
+@lru_cache(maxsize=1024)
 def default_dialect(path: str, model: str) -> DialectName:
     """The dialect by the path, or by the name of a model of Mistral's own."""
     if path.startswith("/openai/deployments/"):

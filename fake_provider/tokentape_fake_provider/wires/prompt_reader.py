@@ -80,6 +80,8 @@ def read_prompt(request: ProviderRequest) -> Prompt:
 
 
 def _message(turn: Turn) -> Message:
+    if len(turn.parts) == 1 and isinstance(text := turn.parts[0], Text):
+        return Message(turn.role, text.text, continues=turn.continues)
     results = tuple(part for part in turn.parts if isinstance(part, ToolResult))
     texts = (part.text for part in turn.parts if isinstance(part, Text | Refusal | ToolResult))
     return Message(

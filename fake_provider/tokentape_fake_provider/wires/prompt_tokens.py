@@ -76,14 +76,21 @@ _RULES: Final[Mapping[str, _Rules]] = {
 }
 
 
-_MORE_THAN_TEXT: Final = ("tools", "functions", "toolConfig", "mcp_servers", "images", "contents", "chat_history")
+_MORE_THAN_TEXT: Final = frozenset(
+    ("tools", "functions", "toolConfig", "mcp_servers", "images", "contents", "chat_history")
+)
 
 
 def is_plain(body: Mapping[str, Any]) -> bool:
     """Whether a request body can have nothing but text; then its prompt need not be read to count it."""
-    lists = (value for name in ("messages", "input") if isinstance(value := body.get(name), list))
-    texts = all(isinstance(first(item, "content"), str) for items in lists for item in items)
-    return texts and not any(name in body for name in _MORE_THAN_TEXT)
+    if not _MORE_THAN_TEXT.isdisjoint(body):
+        return False
+    for name in ("messages", "input"):
+        items = body.get(name)
+        for item in items if isinstance(items, list) else ():
+            if not isinstance(first(item, "content"), str):
+                return False
+    return True
 
 
 def tokens_besides_text(prompt: Prompt, wire: str) -> int:

@@ -29,6 +29,7 @@ OPTION_HOLDERS: Final = (
 )
 """The fields that hold options: Gemini's, Interactions', Converse's, Ollama's, Titan's."""
 
+_HOLDERS: Final = frozenset(OPTION_HOLDERS)
 _MAX_TOKENS: Final = (
     "max_completion_tokens",
     "max_output_tokens",
@@ -241,6 +242,8 @@ def _option(body: Mapping[str, Any], *names: str) -> Any:
     found = first(body, *names)
     if found is not None:
         return found
+    if _HOLDERS.isdisjoint(body):
+        return None
     for holder in OPTION_HOLDERS:
         options = body.get(holder)
         for name in names if isinstance(options, Mapping) else ():

@@ -30,6 +30,9 @@ ROLES: Final[Mapping[str, Role]] = {
     "tool": "tool",
     "function": "tool",
 }
+_PLAIN: Final = frozenset(("role", "content"))
+_SPEAKERS: Final = tuple(name for name, role in ROLES.items() if role != "tool")
+"""Whose messages are nothing but their text, if they have no other fields."""
 SYSTEM_FIELDS: Final = ("system", "instructions", "systemInstruction", "system_instruction", "preamble")
 MESSAGE_FIELDS: Final = ("chat_history", "messages", "contents", "input", "prompt", "inputText", "message")
 
@@ -119,6 +122,10 @@ class _Reader:
 
     def _message(self, item: Mapping[str, Any]) -> None:
         """A message, or an item of input that stands for one."""
+        if item.keys() == _PLAIN and item["role"] in _SPEAKERS and isinstance(item["content"], str):
+            spoken = item["role"]
+            self.turns.append(Turn(ROLES[spoken], (Text(item["content"]),), developer=spoken == "developer"))
+            return
         kind, spoken = item.get("type"), item.get("role")
         role = ROLES.get(spoken) if isinstance(spoken, str) else None
         content = first(item, "content", "parts", "message")

@@ -91,7 +91,7 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
 
 def _check_limits(body: Mapping[str, Any], model: str, *, own: bool) -> None:
     both = ("max_tokens", "max_completion_tokens")
-    if own and all(body.get(name) is not None for name in both):
+    if own and body.get(both[0]) is not None and body.get(both[1]) is not None:
         raise BadRequestError(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             code="invalid_parameter_combination",
@@ -153,8 +153,11 @@ def _check_choice(body: Mapping[str, Any], prompt: Prompt, *, own: bool) -> None
 
 def _check_content(param: str, message: Mapping[str, Any]) -> None:
     role, content = text_of(message.get("role")), message.get("content")
-    spoken = any(message.get(name) is not None for name in ("tool_calls", "function_call", "audio", "refusal"))
-    if content is None and not spoken and role != "function":
+    if (
+        content is None
+        and role != "function"
+        and all(message.get(name) is None for name in ("tool_calls", "function_call", "audio", "refusal"))
+    ):
         raise BadRequestError(
             "Invalid value for 'content': expected a string, got null.",
             param=f"messages.[{param[9:-1]}].content",

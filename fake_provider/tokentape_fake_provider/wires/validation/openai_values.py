@@ -172,10 +172,10 @@ def limit_for(model: str, limits: Mapping[str, int]) -> int | None:
 
 def check_output_limit(body: Mapping[str, Any], name: str, model: str, low: int = 1) -> None:
     """A limit of the output that is positive and not above the model's own."""
-    check_integer(body, name, low)
     value = body.get(name)
     if value is None:
         return
+    check_integer(body, name, low)
     most = limit_for(model, _OUTPUT_LIMITS)
     if most is not None and value > most:
         raise BadRequestError(
