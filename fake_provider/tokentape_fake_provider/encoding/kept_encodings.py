@@ -47,7 +47,7 @@ _encode: Final = msgspec.json.encode
 
 
 class Encoded(NamedTuple):
-    """An encoded stream: `pieces` has the tokens and times of its frames, and their bytes unless others are `filled`."""
+    """An encoded stream: `pieces` has the tokens and times of its frames, and their bytes if no others are `filled`."""
 
     pieces: Sequence[EncodedFrame]
     filled: FramesAtOnce | None = None

@@ -46,6 +46,14 @@ def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
 
 
+@lru_cache(maxsize=1024)
+def _header_line(name: bytes, value: bytes) -> bytes:
+    """Return a header as a line; empty for one that frames the body, or that is not valid."""
+    if name in _FRAMING or _NAME.search(name) or _VALUE.search(value):
+        return b""
+    return b"%b: %b\r\n" % (name, value)
+
+
 class Connection:
     """The connection of one request, over which its response is sent."""
 
@@ -108,10 +116,9 @@ class Connection:
             return False
         if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
             return False
-        names, values = [name for name, _ in headers], [value for _, value in headers]
-        if not _FRAMING.isdisjoint(names) or _NAME.search(b"".join(names)) or _VALUE.search(b"".join(values)):
+        lines = [_header_line(name, value) for name, value in headers]
+        if b"" in lines:
             return False
-        lines = [b"%b: %b\r\n" % header for header in headers]
         chunk = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
         end = (b"transfer-encoding: chunked\r\n\r\n", *chunk, b"0\r\n\r\n")
         cycle.transport.write(b"".join((_status_line(status), *lines, *end)))

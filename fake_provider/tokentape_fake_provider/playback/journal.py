@@ -266,8 +266,9 @@ class Entry:
     @property
     def size(self) -> int:
         """Roughly the bytes of memory that this entry takes."""
-        payload = 0 if self.payload is None else sum(self.sizes)
-        return 2000 + len(self.raw_body) + 24 * self.frames_planned + payload
+        payload = self.payload
+        size = 0 if payload is None else len(payload) if isinstance(payload, bytes) else sum(self.sizes)
+        return 2000 + len(self.raw_body) + 24 * self.frames_planned + size
 
     def to_builtins(self, *, frames: bool = False, body: bool = True) -> dict[str, Any]:
         """Return the entry as JSON; `frames` adds the list of frames, `body=False` leaves the body out."""
