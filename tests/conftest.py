@@ -20,6 +20,7 @@ from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.environments import built_wheel
 
@@ -56,6 +57,16 @@ def _checks_iris() -> Callable[[str, str], bool]:
 
 IRIS.is_valid_syntax = lambda term, value: _checks_iris()(term, value)  # type: ignore[attr-defined]
 sys.modules.setdefault(IRIS.__name__, IRIS)
+
+
+def pytest_sessionstart() -> None:
+    """Few examples are not drawn from the constants of our code: sorting out thousands, again and again, takes longer.
+
+    A twentieth of all draws is of such constants, or of hypothesis's own, which stay.
+    """
+    if settings().max_examples < settings.get_profile("thorough").max_examples:
+        providers._get_local_constants = lambda: providers._local_constants
+
 
 gc.disable()  # until all SDKs are imported and all tests collected: a million objects, which stay
 
