@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentape import ChatMessage, ChatOutput, TokentapeError, stream_bytes
-from tokentape.wires import wire_named, wire_names
+from tokentape.wires import is_wire, wire_named
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.tape import WebSocket
 from tokentape_fake_provider.wires import wire_for_path
@@ -214,7 +214,7 @@ def _decode(item: Interaction) -> ChatOutput | TokentapeError | None:
     """The decoded response, or its error; `None` if its path belongs to no wire format that can be decoded."""
     response = item.response
     wire = wire_for_path(unquote(urlsplit(item.request.uri).path))
-    if wire is None or wire.name not in wire_names():
+    if wire is None or not is_wire(wire.name):
         return None
     if response.status >= 400 or len(pieces := split_body(response.body, response.content_type)) < 1:
         return None

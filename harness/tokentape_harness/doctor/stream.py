@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from tokentape import ChatMessage, TokentapeError
-from tokentape.wires import wire_named, wire_names
+from tokentape.wires import is_wire, wire_named
 from tokentape_fake_provider.fault_injection.events import AWS, OPAQUE, WHOLE, BodyEvent, Framing, framing_of
 from tokentape_fake_provider.fault_injection.fault_context import FaultContext
 from tokentape_fake_provider.sessions.exchange import Exchange
@@ -30,8 +30,8 @@ def ordinal(number: int) -> str:
 
 @cache
 def _decoded(wire: str) -> str:
-    """The wire format, if both packages know it; they look it up among entry points, which takes 0.1 s."""
-    return wire if wire in WIRES and wire in wire_names() else ""
+    """The wire format, if both packages know it."""
+    return wire if wire in WIRES and is_wire(wire) else ""
 
 
 def key_of(exchange: Exchange) -> str:

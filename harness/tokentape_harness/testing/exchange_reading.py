@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tokentape import ChatMessage, TokentapeError
-from tokentape.wires import WireDecoder, wire_named, wire_names
+from tokentape.wires import WireDecoder, is_wire, wire_named
 from tokentape_fake_provider.errors import CassetteAccessError, CassetteExistsError, ScriptError
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.exchange import Decoded, Exchange, FrameMessages
@@ -25,7 +25,7 @@ from tokentape_harness.redaction.redact import redact
 
 def decode(tape: Tape, wire: str) -> Decoded:
     """Decode a response, errors included; never raises."""
-    if wire not in wire_names():
+    if not is_wire(wire):
         return Decoded()
     if tape.status >= 400 or tape.header("content-length"):
         try:
@@ -44,7 +44,7 @@ def decode(tape: Tape, wire: str) -> Decoded:
 
 def script(exchange: Exchange) -> Script:
     """Return the script that generates this response. Raises `ScriptError` if none does."""
-    if exchange.wire is None or exchange.wire not in wire_names():
+    if exchange.wire is None or not is_wire(exchange.wire):
         raise ScriptError(f"{exchange.path} belongs to no wire format that can be decoded: save it as a cassette")
     try:
         return script_of_decoded(decode_tape(exchange.tape, exchange.wire))

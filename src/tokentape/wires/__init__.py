@@ -1,6 +1,6 @@
 """The wire formats that the library decodes, found by name."""
 
 from tokentape.wires.event_decoder import EventDecoder
-from tokentape.wires.wire import Wire, WireDecoder, longest_match, wire_named, wire_names
+from tokentape.wires.wire import Wire, WireDecoder, is_wire, longest_match, wire_named, wire_names
 
-__all__ = ["EventDecoder", "Wire", "WireDecoder", "longest_match", "wire_named", "wire_names"]
+__all__ = ["EventDecoder", "Wire", "WireDecoder", "is_wire", "longest_match", "wire_named", "wire_names"]

@@ -77,6 +77,11 @@ def wire_names() -> list[str]:
     return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
 
 
+def is_wire(name: str) -> bool:
+    """Whether the wire format of this name can be decoded; looks at what is installed for names that are not ours."""
+    return name in _BUILT_IN or bool(entry_points(group=ENTRY_POINTS, name=name))
+
+
 @cache
 def _built_in(name: str) -> type[WireDecoder]:
     decoder: type[WireDecoder] = import_module(f"{decoders.__name__}.{name}").DECODER
