@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property, lru_cache
@@ -71,6 +71,17 @@ class BoundedPattern:
         """Whether it matches anywhere in the text."""
         with self._bounded(len(text)) as seconds:
             return self._compiled.search(text, timeout=seconds, concurrent=True) is not None
+
+    @property
+    def groupindex(self) -> Mapping[str, int]:
+        """The numbers of its named groups."""
+        found: Mapping[str, int] = self._compiled.groupindex
+        return found
+
+    def finditer(self, text: str) -> list[Any]:
+        """All its matches in the text, in order."""
+        with self._bounded(len(text)) as seconds:
+            return list(self._compiled.finditer(text, timeout=seconds, concurrent=True))
 
     def removed_from(self, text: str) -> str:
         """The text without its matches."""

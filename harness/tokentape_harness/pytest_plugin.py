@@ -121,11 +121,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Run the cells of sweeps that wait for a silent server beside the others."""
+    """Run a part of the cells of sweeps in other processes."""
     if not any(item.get_closest_marker(_SWEEP) for item in session.items):
         return (yield)
+    from tokentape_harness.sweep.cells_beside import beside
     from tokentape_harness.sweep.pytest_sweep import waiting_s
-    from tokentape_harness.sweep.waiting_cells import beside
 
     with beside(session, waiting_s):
         return (yield)

@@ -161,6 +161,24 @@ def test_client_that_leaves_is_noted(paced: FakeProviderServer, clock: Controlle
     assert (entry.outcome, entry.client_left, entry.frames_sent, entry.ended) == ("client_left", True, 2, 10)
 
 
+@pytest.mark.parametrize(("end", "outcome"), [("complete", "complete"), ("dropped", "client_left")])
+def test_client_that_leaves_at_the_terminal_event_has_all(
+    paced: FakeProviderServer, clock: ControlledClock, end: End, outcome: str
+) -> None:
+    """An SDK leaves at the terminal event, and does not wait for the recorded end: it has received all there is."""
+    paced.default.push(tape(0, 10, end=end, end_at=1_000_000))
+    with openai.OpenAI(base_url=paced.base_url("openai_chat"), api_key="k") as client:
+        chunks = client.chat.completions.create(**REQUEST)
+        assert next(chunks).choices[0].delta.content == "0"
+        assert clock.wait_for_deadline() == 10
+        clock.jump(ms=10)
+        assert next(chunks).choices[0].delta.content == "1"
+        assert clock.wait_for_deadline() == 1_000_000
+        chunks.close()
+        (entry,) = paced.default.journal.wait()
+    assert (entry.outcome, entry.frames_sent, entry.ended) == (outcome, 2, 10)
+
+
 def test_client_that_leaves_before_the_first_byte_is_noted(paced: FakeProviderServer, clock: ControlledClock) -> None:
     """A client that gives up while it waits for the headers has left, too."""
     paced.default.push(tape(0, start=1_000_000))

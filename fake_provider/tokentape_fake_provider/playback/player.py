@@ -230,7 +230,13 @@ class _Player:
                 await self._waiter
             else:
                 return await _end(self._head, self._connection)
-        return "client_left"
+        return "complete" if self._lacks_only_the_end else "client_left"
+
+    @property
+    def _lacks_only_the_end(self) -> bool:
+        """Whether the client has received all that the response holds: SDKs leave at the terminal event."""
+        all_sent = 0 < len(self._data) == len(self._entry.left)
+        return all_sent and self._head.end == "complete" and self._control.limit is OPEN
 
     async def _left_before_headers(self) -> bool:
         while await self._waited(self._head.start, HEADERS):

@@ -6,13 +6,18 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Final
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Final
 
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_harness.cli.request_line import json_line, request_line
 
+if TYPE_CHECKING:
+    from tokentape_harness.redaction import RedactionRules
+
+# A shorter token is a word or a part of one.
+_SHORTEST_SECRET: Final = 4
 # The most requests that wait to be written.
 _WAITING: Final = 2_000
 # Waking this thread for each request would take as long as to format the line.
@@ -86,19 +91,31 @@ class RequestLog:
             data = data[os.write(self._descriptor, data) :]
 
 
-def request_log(*, json_lines: bool) -> RequestLog:
-    """The log on stdout, in colours if that is a terminal and NO_COLOR is not set."""
+def request_log(*, json_lines: bool, secrets: Iterable[str] = ()) -> RequestLog:
+    """The log on stdout, in colours if that is a terminal and NO_COLOR is not set; `secrets` are in no line."""
     sys.stdout.flush()
     descriptor = sys.stdout.fileno()
+    redact = without_secrets([secret for secret in secrets if len(secret) >= _SHORTEST_SECRET])
     if json_lines:
-        return RequestLog(descriptor, partial(json_line, redact=_redacted))
+        return RequestLog(descriptor, partial(json_line, redact=redact))
     colours = os.isatty(descriptor) and not os.environ.get("NO_COLOR")
-    line = partial(request_line, colours=colours, redact=_redacted)
+    line = partial(request_line, colours=colours, redact=redact)
     return RequestLog(descriptor, line, "          ({} requests are not shown: the terminal was too slow)")
 
 
-@lru_cache(maxsize=512)  # paths and models repeat
-def _redacted(text: str) -> str:
-    from tokentape_harness.redaction import redact_text
+def without_secrets(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that removes these secrets, and those that are known by name or form, from a text."""
 
-    return redact_text(text)
+    @cache
+    def rules() -> RedactionRules:
+        from tokentape_harness.redaction import DEFAULT_RULES
+
+        return DEFAULT_RULES.adding(secrets=secrets)
+
+    @lru_cache(maxsize=512)  # paths and models repeat
+    def redacted(text: str) -> str:
+        from tokentape_harness.redaction import redact_text
+
+        return redact_text(text, rules())
+
+    return redacted

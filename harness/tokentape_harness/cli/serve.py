@@ -191,7 +191,7 @@ def serve(
     if not state.settings.strict:
         warm_up()
 
-    log = None if quiet else request_log(json_lines=json_log)
+    log = None if quiet else request_log(json_lines=json_log, secrets=[token or "", *(api_keys or ())])
     report = ServeReport(print_error, explain=explain) if state.recordings or explain else None
 
     def create(port: int, worker: Worker | None = None) -> FakeProviderServer:

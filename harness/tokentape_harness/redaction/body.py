@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from bisect import bisect_right
@@ -11,6 +12,7 @@ from itertools import accumulate, chain
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
+from tokentape_fake_provider.bounded_pattern import BoundedPattern
 from tokentape_fake_provider.matching.json_path import Path
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
@@ -18,7 +20,7 @@ from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_ch
 from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, string_groups, unit_span
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
-from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules
+from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, own_matches
 from tokentape_harness.redaction.searched import SearchedTexts, digest_of
 from tokentape_harness.redaction.text_rules import NAME_RULES, TextRule, is_placeholder
 
@@ -180,13 +182,17 @@ _BASE64 = re.compile(r"(?:data:[A-Za-z0-9/+.-]{1,100};base64,)?[A-Za-z0-9+/]+={0
 
 def _rule_matches(rule: TextRule, text: str, lower: str) -> Iterable[re.Match[str]]:
     """The matches of a rule; `lower` is the text in lower case."""
+    pattern = rule.pattern
+    if isinstance(pattern, BoundedPattern):
+        yield from own_matches(pattern, text)
+        return
     if not rule.starts or len(lower) != len(text):
-        yield from rule.pattern.finditer(text)
+        yield from pattern.finditer(text)
         return
     end = 0
     places = (_places(text, exact) for exact in rule.exact) if rule.exact else (_places(lower, h) for h in rule.hints)
     for at in sorted({*chain.from_iterable(places)}):
-        match = rule.pattern.match(text, at) if at >= end else None
+        match = pattern.match(text, at) if at >= end else None
         if match is not None:
             end = match.end()
             yield match
@@ -199,10 +205,21 @@ def _places(text: str, part: str) -> Iterable[int]:
         at = text.find(part, at + 1)
 
 
+_SHORTEST_IN_BASE64 = 12
+
+
 @lru_cache(maxsize=256)
 def _spellings(secret: str) -> tuple[str, ...]:
-    """The secret as it is, and as URLs and forms encode it."""
-    return tuple(dict.fromkeys((secret, quote(encode(secret), safe=""), quote_plus(encode(secret)))))
+    """The secret as it is, as URLs and forms encode it, and as base64 of it or of a text around it has it."""
+    data = encode(secret)
+    written = [secret, quote(data, safe=""), quote_plus(data)]
+    if len(data) >= _SHORTEST_IN_BASE64:
+        for coded in (base64.b64encode, base64.urlsafe_b64encode):
+            written.append(coded(data).decode())
+            for before in range(3):  # bytes of the same group of three before it; what they change is left out
+                whole = slice((8 * before + 5) // 6, 8 * (before + len(data)) // 6)
+                written.append(coded(bytes(before) + data).decode()[whole])
+    return tuple(dict.fromkeys(written))
 
 
 def _merged(text: str, spans: Sequence[Span], rules: RedactionRules) -> list[Span]:

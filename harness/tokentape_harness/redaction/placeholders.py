@@ -33,7 +33,7 @@ from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_ch
 from tokentape_harness.redaction.json_text import Leaf, string_groups, unit_span
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.redact import Secret, plain_body, resized
-from tokentape_harness.redaction.rules import RedactionRules
+from tokentape_harness.redaction.rules import RedactionRules, own_matches
 from tokentape_harness.redaction.websocket import lines_of
 
 NOTE: Final = "placeholders"
@@ -77,7 +77,7 @@ def request_values(request: Request, normaliser: Normaliser, rules: RedactionRul
     named = normaliser.values(body)
     texts = dict[str, str]()
     for rule in () if rules is None else rules.own_text:
-        spans = (match.span("secret" if "secret" in rule.groupindex else 0) for match in rule.finditer(text))
+        spans = (match.span("secret" if "secret" in rule.groupindex else 0) for match in own_matches(rule, text))
         for value in (text[start:end] for start, end in spans):
             if len(value) >= _SHORTEST_TEXT and not _SPELLED.search(value) and value not in texts:
                 texts[value] = f"text{len(texts) + 1}"

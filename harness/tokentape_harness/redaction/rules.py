@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import unquote_plus
 
 import msgspec
 
+from tokentape_fake_provider.bounded_pattern import BoundedPattern, bounded_pattern, pattern_budget
+from tokentape_fake_provider.errors import PatternTimeoutError
 from tokentape_fake_provider.matching.json_path import Path, is_json_path, matches
 from tokentape_fake_provider.playback.secret_names import (
     holds_headers,
@@ -20,6 +23,7 @@ from tokentape_harness.redaction.text_rules import TEXT_RULES, TextRule
 
 PLACEHOLDER = "REDACTED"
 _OWN = "own rule"
+_MATCH_SECONDS = 2.0
 
 
 class RedactionRules(msgspec.Struct, frozen=True):
@@ -82,7 +86,7 @@ class RedactionRules(msgspec.Struct, frozen=True):
         return is_secret_member(names[-1], value, len(names) > 1 and holds_headers(names[-2]))
 
     @property
-    def own_text(self) -> tuple[re.Pattern[str], ...]:
+    def own_text(self) -> tuple[re.Pattern[str] | BoundedPattern, ...]:
         """The patterns of the user's own text rules."""
         return tuple(rule.pattern for rule in self.text if rule.name == _OWN)
 
@@ -92,10 +96,26 @@ class RedactionRules(msgspec.Struct, frozen=True):
 
 
 def _text_rule(pattern: str | re.Pattern[str]) -> TextRule:
+    if isinstance(pattern, re.Pattern):
+        return TextRule(_OWN, pattern)
     try:
-        return TextRule(_OWN, re.compile(pattern))
-    except re.error as error:
+        return TextRule(_OWN, bounded_pattern(pattern))
+    except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"the text rule {pattern!r} is not a regular expression ({error})") from error
+    except (PatternTimeoutError, ValueError) as error:
+        raise UsageError(f"the text rule {pattern[:80]!r} can't be used: {error}") from error
+
+
+def own_matches(pattern: re.Pattern[str] | BoundedPattern, text: str) -> Iterable[Any]:
+    """The matches of a user's own rule. Raises `UsageError` for one that takes too long; `re` has no limit."""
+    try:
+        with pattern_budget(_MATCH_SECONDS):
+            return pattern.finditer(text)
+    except PatternTimeoutError as error:
+        raise UsageError(
+            f"the text rule {pattern.pattern[:80]!r} takes more than {_MATCH_SECONDS:g} s in a text of {len(text)} "
+            "characters: write it without a repetition inside a repetition"
+        ) from error
 
 
 def secrets_of_environment(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from tokentape_fake_provider.bounded_pattern import BoundedPattern
 from tokentape_fake_provider.playback.randomness import is_random
 from tokentape_fake_provider.playback.secret_names import is_secret_name, is_secret_parameter
 
@@ -26,16 +27,16 @@ class TextRule(NamedTuple):
     """
 
     name: str
-    regex: str | re.Pattern[str]
+    regex: str | re.Pattern[str] | BoundedPattern
     hints: tuple[str, ...] = ()
     is_secret: Check | None = None
     starts: bool = False
     exact: tuple[str, ...] = ()
 
     @property
-    def pattern(self) -> re.Pattern[str]:
+    def pattern(self) -> re.Pattern[str] | BoundedPattern:
         """The compiled pattern. To compile all takes 0.1 s, and most texts hold few hints."""
-        return _compiled(self.regex)
+        return self.regex if isinstance(self.regex, BoundedPattern) else _compiled(self.regex)
 
 
 @cache

@@ -110,15 +110,15 @@ def swept_cell(item: pytest.Item) -> SweptCell | None:
     return found if isinstance(found, SweptCell) else None
 
 
-def waiting_s(item: pytest.Item) -> float:
-    """How long the client of a test may wait for a silent server in real time, in s; 0 if its server is not silent."""
+def waiting_s(item: pytest.Item) -> float | None:
+    """How long the client of a cell may wait for a silent server in real time, in s; 0 if its server is not silent.
+
+    `None` for a test that must run in its turn: one without a fault, or that is no cell.
+    """
     swept = swept_cell(item)
-    if (
-        swept is None
-        or not swept.cell.endless
-        or not swept.settings.parallel
-        or "fake_provider" not in getattr(item, "fixturenames", ())
-    ):
+    if swept is None or swept.cell.fault is None or not swept.settings.parallel:
+        return None
+    if not swept.cell.endless or "fake_provider" not in getattr(item, "fixturenames", ()):
         return 0.0
     patience = swept.settings.patience
     return REAL_MS / 1000.0 if patience is None else patience

@@ -25,7 +25,7 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry, TokenCounts
 from tokentape_fake_provider.playback.near_miss import FieldDifference, NearMiss
 from tokentape_harness.cli.request_line import JSON_FIELDS, json_line, request_line
-from tokentape_harness.cli.request_log import RequestLog
+from tokentape_harness.cli.request_log import RequestLog, without_secrets
 from tokentape_harness.redaction import redact_text
 
 BODY: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
@@ -182,6 +182,16 @@ def test_secrets_are_in_no_line() -> None:
     assert "sk-" not in json_line(named, redact=redact_text) + request_line(named, redact=redact_text)
 
 
+def test_the_servers_own_secrets_are_in_no_line() -> None:
+    """The token of the control API and the keys of --api-key, of any form, are removed from a path."""
+    entry = ended(path="/v1/open-sesame/x", model="swordfish", source="open%2Dsesame")
+    redact = without_secrets(["open-sesame", "swordfish"])
+    for line in (request_line(entry, redact=redact), json_line(entry, redact=redact)):
+        assert "sesame/" not in line
+        assert "swordfish" not in line
+        assert "/v1/REDACTED/x" in line
+
+
 def test_a_server_reports_its_requests() -> None:
     """Every request to a provider's path is logged as it ends, also those of no session, and of foreign pages."""
     reading, writing = os.pipe()
@@ -275,6 +285,7 @@ def test_a_terminal_that_is_gone_stops_no_stream() -> None:
         (("--quiet",), {}, True),
         (("--json-log",), {}, False),
         (("--workers", "2"), {}, False),
+        (("--token", "open-sesame"), {}, False),
     ],
     ids=str,
 )
@@ -294,6 +305,8 @@ def test_serve_logs_its_requests(options: tuple[str, ...], environment: dict[str
         while not announced.readline().startswith("Ctrl-C"):
             pass
         assert httpx2.post(f"{url}/v1/chat/completions", json=BODY).status_code == 200
+        if "--token" in options:
+            assert httpx2.get(f"{url}/v1/open-sesame").status_code == 404
         process.send_signal(signal.SIGINT)
         rest = ""
         with output, suppress(OSError):  # EIO is the end of a terminal
@@ -301,6 +314,8 @@ def test_serve_logs_its_requests(options: tuple[str, ...], environment: dict[str
                 rest += line
         process.wait(30)
     assert process.returncode == 0
+    assert "sesame" not in rest
+    assert ("GET /v1/REDACTED" in rest) == ("--token" in options)
     if options == ("--quiet",):
         assert rest == ""
     elif options == ("--json-log",):

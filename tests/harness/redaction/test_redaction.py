@@ -277,6 +277,29 @@ def test_own_credentials_go_wherever_they_stand():
     assert clean.response.stream.error.message == "cannot reach https://REDACTED@h/"
 
 
+@pytest.mark.parametrize("before", ["", "x", "ab", "user:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode], ids=["standard", "urlsafe"])
+def test_the_base64_of_an_own_credential_goes_too(encode, before):
+    """A model may encode the key of its request, alone or inside a text; a stream may cut the base64 anywhere."""
+    key = "a?>4fQ7zzPl0mXw?>"
+    for after in ("", "!", "\n\n"):
+        written = encode(f"{before}{key}{after}".encode()).decode()
+        request = Request("POST", "https://h/v1/chat/completions", (("x-api-key", key),))
+        response = streamed(sse(*pieces_of(f"It is {written}, encoded", (9, 17)))).response
+        text = text_of(redact(Interaction(request, response)).response.body)
+        assert "REDACTED" in text
+        assert text.startswith("It is ")
+        assert text.endswith(", encoded")
+        assert all(written[at : at + 6] not in text for at in range(len(encode(before.encode())), len(written) - 8))
+
+
+def test_an_own_rule_that_takes_too_long_is_an_error():
+    """A pattern that would take years is given up, with its text, and nothing is written without it."""
+    rules = DEFAULT_RULES.adding(text=["^(a|aa)+$"])
+    with pytest.raises(UsageError, match=r"takes more than .* repetition inside a repetition"):
+        redact(streamed(sse("a" * 60 + "b")), rules)
+
+
 @pytest.mark.parametrize("key", ["ollama", "EMPTY", "lm-studio", "not-needed", "REDACTED"])
 def test_a_dummy_key_is_not_looked_for_elsewhere(key):
     """A dummy key that is also a word stays in texts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -344,6 +345,37 @@ def test_cells_that_wait_run_beside_the_others():
     assert len({*parallel[1]["stall"]} - {own}) > 1
     assert own not in parallel[1]["stall"]
     assert parallel[2] == serial[2]
+
+
+# Tests that the processors share, but for the one without a fault.
+SHARED = """
+    import os
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin", "clean_end"], places=30, fail_on="none"{options})
+    def test_it(fake_provider, fault_sweep):
+        with open("processes.txt", "a") as file:
+            print(os.getpid(), file=file)
+        with httpx2.Client(verify=False) as client:
+            response = client.post(fake_provider.base_url() + "/chat/completions", json=REQUEST)
+            fault_sweep.answer(text_of(response.text.splitlines())[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cells run in forked processes on Linux alone")
+def test_the_processors_share_the_cells():
+    """Of three processors each has a process that runs a third of the cells, and the matrix is the same."""
+    conftest = {"conftest.py": "import os\nos.sched_getaffinity = lambda pid: {0, 1, 2}\n"}
+    found = []
+    for options in ("", ", parallel=False"):
+        tests = SHARED.format(options=options)
+        result = run(tests, "--fault-sweep-json=it.json", files=conftest, in_process=False)
+        found.append((json.loads(result.read("it.json")), Counter(result.read("processes.txt").split())))
+    (shared, processes), (serial, one) = found
+    assert shared == serial
+    assert len(one) == 1
+    assert len(processes) == 3
+    assert max(processes.values()) - min(processes.values()) <= 2
+    assert sum(processes.values()) == sum(one.values())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="waiting cells run in forked processes on Linux alone")

@@ -1,7 +1,8 @@
-"""Waiting cells: pytest runs the cells whose server stays silent in processes of their own, beside the others.
+"""Cells beside: pytest runs a part of the cells of sweeps in other processes.
 
-Such a cell takes as long as its client waits, and no processor. The processes are forked before the first test, so
-that each has its own fixtures, environment and fake provider; like workers of xdist, they send reports.
+A cell whose server stays silent takes as long as its client waits, and no processor; the others take a processor each.
+The processes are forked before the first test, so that each has its own fixtures, environment and fake provider; like
+workers of xdist, they send reports.
 """
 
 from __future__ import annotations
@@ -20,35 +21,53 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import pytest
 
-Waits: TypeAlias = Callable[[pytest.Item], float]
-"""How long the test waits for a silent server, in s; 0 if it does not."""
+Waits: TypeAlias = Callable[[pytest.Item], float | None]
+"""How long the test waits for a silent server, in s; 0 if it does not, `None` if it must run in this process."""
 
 PROCESSES: Final = 8
-# Below this sum of seconds it is not worth the processes.
+"""The number of processes for tests that wait."""
+# Below this sum of seconds, and this number of tests for each processor, it is not worth the processes.
 _WORTH_S: Final = 2.0
+_WORTH_TESTS: Final = 20
 _TASKS: Final = Path("/proc/self/task")
 
 
 @contextmanager
 def beside(session: pytest.Session, waits: Waits) -> Iterator[None]:
-    """Within it, the tests of the session that wait run in other processes, where that is safe.
+    """Within it, tests of the session run in other processes, where that is safe: those that wait, and the share of
+    each other processor of those that don't.
 
-    It is where processes can be forked (Linux, one thread so far), and without xdist or `--pdb`.
+    It is safe where processes can be forked (Linux, one thread so far), and without xdist or `--pdb`.
     """
-    waiting = {item: seconds for item in session.items if (seconds := waits(item))}
-    if sum(waiting.values()) < _WORTH_S or len(waiting) < 2 or not _can_fork(session.config):
+    waiting, shares = _moved(session.items, waits)
+    if not (waiting or shares) or not _can_fork(session.config):
         yield
         return
     session.items.sort(key=_order(session.items, waiting))
     if factory := getattr(session.config, "_tmp_path_factory", None):
         factory.getbasetemp()  # each process would empty the folder of --basetemp
-    ahead = _Ahead(session, waiting)
+    ahead = _Ahead(session, waiting, shares)
     session.config.pluginmanager.register(ahead)
     try:
         yield
     finally:
         session.config.pluginmanager.unregister(ahead)
         ahead.close()
+
+
+def _moved(items: Sequence[pytest.Item], waits: Waits) -> tuple[dict[pytest.Item, float], list[list[pytest.Item]]]:
+    """The tests that wait with their seconds, and those that don't for each processor but the one of this process."""
+    found = {item: seconds for item in items if (seconds := waits(item)) is not None}
+    waiting = {item: seconds for item, seconds in found.items() if seconds}
+    if sum(waiting.values()) < _WORTH_S or len(waiting) < 2:
+        waiting = {}
+    busy = [item for item, seconds in found.items() if not seconds]
+    count = min(_processors(), len(busy) // _WORTH_TESTS)
+    return waiting, [busy[number::count] for number in range(1, count)]
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def _can_fork(config: pytest.Config) -> bool:
@@ -69,22 +88,28 @@ def _test(item: pytest.Item) -> str:
 
 
 class _Ahead:
-    """A plugin of the run: the first cell of a test starts those that wait, and each gets its reports in its turn."""
+    """A plugin of the run: the first cell of a test starts those that others run; their reports come in their turn."""
 
-    def __init__(self, session: pytest.Session, waiting: Mapping[pytest.Item, float]) -> None:
+    def __init__(
+        self, session: pytest.Session, waiting: Mapping[pytest.Item, float], busy: Sequence[Sequence[pytest.Item]]
+    ) -> None:
         self._config = session.config
         self._shares: dict[str, list[list[int]]] = {}
         self._owner: dict[pytest.Item, tuple[int, _Process]] = {}
-        count = min(PROCESSES, len(waiting))
-        items = list(waiting)
-        for number, item in enumerate(items):
-            self._shares.setdefault(_test(item), [[] for _ in range(count)])[number % count].append(number)
-        # They start one after the other, so that the clients don't all need the processors at once.
-        steps = max(waiting.values()) / count
         self._processes: list[_Process] = []
-        for number in range(count):
-            self._processes.append(_Process(session.config, items, number * steps, self._processes))
-        self._owner = {item: (number, self._processes[number % count]) for number, item in enumerate(items)}
+        silent = list(waiting)
+        count = min(PROCESSES, len(silent))
+        groups = [silent[number::count] for number in range(count)] + [list(share) for share in busy]
+        items = [item for group in groups for item in group]
+        numbers = {item: number for number, item in enumerate(items)}
+        # Those that wait start one after the other, so that the clients don't all need the processors at once.
+        steps = max(waiting.values(), default=0.0) / max(count, 1)
+        for place, group in enumerate(groups):
+            process = _Process(session.config, items, place * steps if place < count else 0.0, self._processes)
+            self._processes.append(process)
+            for item in group:
+                self._shares.setdefault(_test(item), [[] for _ in groups])[place].append(numbers[item])
+                self._owner[item] = numbers[item], process
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
