@@ -97,7 +97,7 @@ def user_environment(wheel: Path, requirements: Iterable[str] = (), *, beyond: P
     """The environment that has these requirements, and those of the environment `beyond`, but nothing else.
 
     Each set of requirements has one, beside the wheel, shared by all who ask: nobody is to change it. `tokentape` is
-    this wheel. What one environment compiled is linked into the next.
+    this wheel. What one of them compiles serves them all.
     """
     wanted = sorted({*requirements, *(beyond.joinpath(_LISTED).read_text().splitlines() if beyond else ())})
     place = wheel.parent / f"environment-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:12]}"
@@ -108,11 +108,12 @@ def user_environment(wheel: Path, requirements: Iterable[str] = (), *, beyond: P
             named = [re.sub(r"^tokentape(?=\[|$)", str(wheel), one) for one in wanted]
             pins = ("--python", str(place / "bin" / "python"), "-c", str(REPOSITORY / "constraints.txt"))
             run(_uv(), "pip", "install", "-q", *pins, *named)
-        for compiled in wheel.parent.glob("environment-*/lib/*/site-packages/**/__pycache__/*.pyc"):
-            target = place / compiled.relative_to(wheel.parent).relative_to(compiled.relative_to(wheel.parent).parts[0])
-            if target.parents[1].is_dir() and not target.exists():
-                target.parent.mkdir(exist_ok=True)
-                os.link(compiled, target)
+        (packages,) = place.glob("lib/*/site-packages")
+        for folder, below, _ in os.walk(packages):
+            compiled = wheel.parent / "compiled" / Path(folder).relative_to(packages)
+            compiled.mkdir(parents=True, exist_ok=True)
+            below[:] = [name for name in below if name != "__pycache__"]
+            Path(folder, "__pycache__").symlink_to(compiled)
         place.joinpath(_LISTED).write_text("".join(f"{one}\n" for one in wanted))
 
     return made(place, f"{wheel}{wanted}", make)

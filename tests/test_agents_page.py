@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.pages import block_with, page_text
 from tests.projects import HEAVY
-from tests.test_docs import REPOSITORY, block_with
 from tokentape_harness.testing import Project
 
-PAGE = (REPOSITORY / "docs" / "agents.md").read_text()
+PAGE = page_text("docs/agents.md")
 # As agent SDKs do: one client for the whole process, and a loop that runs the tools.
 AGENT = """
 import openai

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).parents[1]
-PAGE = (REPOSITORY / "docs" / "deploy.md").read_text()
+from tests.pages import REPOSITORY, block_with, code_blocks, page_text
+from tokentape_harness.cli.commands import COMMANDS
 
-
-def blocks(language: str) -> list[str]:
-    """The blocks of a language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+CONFORMANCE = page_text("docs/conformance.md")
+PAGE = page_text("docs/deploy.md")
 
 
 def test_the_action() -> None:
     """The page gives the Action only inputs that it has, and uses an output that it has."""
-    (block,) = (block for block in blocks("yaml") if "steps:" in block)
+    block = block_with(PAGE, "steps:")
     action = yaml.safe_load((REPOSITORY / "action.yml").read_text())
     used = [step for step in yaml.safe_load(block)["steps"] if "tokentape" in step.get("uses", "")]
     assert {name for step in used for name in step["with"]} <= set(action["inputs"])
     assert set(re.findall(r"steps\.tokentape\.outputs\.(\w+)", block)) <= set(action["outputs"])
 
 
+def test_the_workflow_of_conformance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line takes the command of the workflow that docs/conformance.md shows."""
+    (job,) = yaml.safe_load(block_with(CONFORMANCE, "upload-artifact"))["jobs"].values()
+    (line,) = [step["run"] for step in job["steps"] if step.get("run", "").startswith("tokentape ")]
+    _, group, name, *arguments = shlex.split(line)
+    (command,) = [command for command in COMMANDS if command.name == group]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "known.toml").touch()
+    command.load().commands[name].make_context(name, arguments)
+
+
 def test_the_hooks() -> None:
     """The page names all hooks of pre-commit."""
-    (block,) = (block for block in blocks("yaml") if "repos:" in block)
-    (repo,) = yaml.safe_load(block)["repos"]
+    (repo,) = yaml.safe_load(block_with(PAGE, "repos:"))["repos"]
     hooks = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
     assert [hook["id"] for hook in repo["hooks"]] == [hook["id"] for hook in hooks]
 
 
 def test_the_npm_package() -> None:
     """The page and the README of the package show the same code, of what the package exports."""
-    assert blocks("ts") == re.findall(r"```ts\n(.*?)```", (REPOSITORY / "npm" / "README.md").read_text(), re.DOTALL)
+    assert code_blocks(PAGE, "ts") == code_blocks(page_text("npm/README.md"), "ts")
     source = (REPOSITORY / "npm" / "src" / "server.ts").read_text()
     for name in ("globalSetup", "globalTeardown", "fakeProvider", "startServer"):
         assert name in PAGE

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+import tomllib
 
 import openai
 import pytest
 
 from tests.faults.specs import FAULTS as SPECS
+from tests.pages import REPOSITORY, block_with, page_text, run
 from tokentape_fake_provider import Frame, Tape
 from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.faults import FAULTS, parse_fault
 from tokentape_fake_provider.faults.specification import CatalogEntry, catalog_of_faults, shared_parameters
 from tokentape_harness import FakeProvider
 
-REPOSITORY = Path(__file__).parents[1]
-PAGE = (REPOSITORY / "docs" / "faults.md").read_text()
+PAGE = page_text("docs/faults.md")
 MEASURED = json.loads((REPOSITORY / "tests" / "faults" / "measured.json").read_text())
 
 SHOWN = ("fin", "clean_end", "half_event", "in_band_error", "malformed_json", "empty_stream")
@@ -76,30 +76,25 @@ def test_tables(table) -> None:
 def test_specifications_of_the_page() -> None:
     """Every specification that the page mentions can be read."""
     found = re.findall(r"(?:--fault |faults?=\"|fault\(\"|\[\")((?:\w+)@?[^\"\s`;]*)", PAGE)
-    found += re.findall(r"^    (\w+@\S+)", PAGE, re.MULTILINE)
+    found += re.findall(r"^(\w+@\S+)", PAGE, re.MULTILINE)
     assert len(found) > 8
     for spec in found:
         parse_fault(spec)
     assert {name for spec in found for name in [spec.partition("@")[0]]} <= set(FAULTS)
 
 
-def executed(number: int) -> dict[str, object]:
-    """What the page's code defines."""
-    defined: dict[str, object] = {}
-    exec(compile(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[number], "faults.md", "exec"), defined)
-    return defined
-
-
 def test_a_fault_of_your_own() -> None:
     """The page's fault does what it says."""
-    fault = executed(1)["Shout"](frame=1)
+    named = run(block_with(PAGE, "class Shout"))
+    (point,) = tomllib.loads(block_with(PAGE, "entry-points"))["project"]["entry-points"]["tokentape.faults"].values()
+    fault = named[point.partition(":")[2]](frame=1)
     tape = Tape((Frame(0, b"data: 1a\n\n"), Frame(0, b"data: 2b\n\n")))
     assert apply_fault(fault, tape).body == b"data: 1a\n\nDATA: 2B\n\n"
 
 
 def test_the_example(fake_provider: FakeProvider) -> None:
     """The page's test passes."""
-    defined = executed(0)
+    defined = run(block_with(PAGE, "import openai"))
     client = openai.OpenAI(base_url=fake_provider.base_url(), api_key="any")
     for name, made in defined.items():
         if name.startswith("test_") and callable(made):

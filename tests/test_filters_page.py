@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.test_docs import block_with, run
+from tests.pages import block_with, page_text, run
 
-PAGE = (Path(__file__).parents[1] / "docs" / "filters.md").read_text()
+PAGE = page_text("docs/filters.md")
 
 
-@pytest.mark.parametrize(
-    ("block", "printed"),
-    [
-        (
-            "hold_to(",
-            (
-                "Write to [removed]. Her key is [removed]."
-                "Write to [removed]. Her key is [removed]. Write to jo@example.com. Her key is sk-123456.\n"
-            ),
-        ),
-        ("NoShouting", "hello [calm down]\n"),
-        ("smooth(", "Three words burst"),
-    ],
-)
-def test_each_block_prints_what_the_page_says(block: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_block_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
     """With nothing but the library."""
-    run(block_with(PAGE, block))
-    assert capsys.readouterr().out == printed
+    shown = "Write to [removed]. Her key is [removed]."
+    run(block_with(PAGE, "hold_to("))
+    assert capsys.readouterr().out == f"{shown}{shown} Write to jo@example.com. Her key is sk-123456.\n"
+    run(block_with(PAGE, "NoShouting"))
+    assert capsys.readouterr().out == "hello [calm down]\n"
+    run(block_with(PAGE, "smooth("))
+    assert capsys.readouterr().out == "Three words burst"

@@ -7,10 +7,10 @@ import re
 from tests.clients.environments import versions
 from tests.clients.rag import RAG_APPS
 from tests.fake_provider.endpoints.table import PAGE, page
-from tests.test_docs import REPOSITORY, block_with, run
+from tests.pages import block_with, page_text, run
 from tokentape_fake_provider import Session
 
-TEXT = (REPOSITORY / "docs" / "rag.md").read_text()
+TEXT = page_text("docs/rag.md")
 
 
 def test_the_app_of_the_page_runs() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
-from tests.test_docs import block_with, run
+from tests.pages import block_with, page_text, run
 from tokentape_harness import FakeProvider
 
 REPOSITORY = Path(__file__).parents[1]
-PAGE = (REPOSITORY / "docs" / "resumable-clients.md").read_text()
+PAGE = page_text("docs/resumable-clients.md")
 
 
 def test_the_size_of_the_client() -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.test import RequestFactory
 from starlette.testclient import TestClient
 
-from tests.test_docs import block_with, run
+from tests.pages import block_with, page_text, run
 from tokentape_harness import FakeProvider
 
-PAGE = (Path(__file__).parents[1] / "docs" / "resumable.md").read_text()
+PAGE = page_text("docs/resumable.md")
 if not settings.configured:
     settings.configure()
 

@@ -10,15 +10,13 @@ from typing import Any
 import openai
 import pytest
 
-from tests.test_docs import block_with, code_blocks
+from tests.pages import block_with, code_blocks, page_text
 from tests.test_docs import run as run_block
 from tokentape_fake_provider.rules_file import RulesFile
-from tokentape_harness.cli.run import run
 from tokentape_harness.rules_files import load_rules
 from tokentape_harness.testing.fake_provider import FakeProvider
 
-PAGE = (Path(__file__).parents[1] / "docs" / "rules-file.md").read_text()
-GREETING, EVERYTHING = code_blocks(PAGE, "yaml")
+PAGE = page_text("docs/rules-file.md")
 WEATHER: Any = [{"role": "user", "content": "How is the weather?"}]
 
 
@@ -38,7 +36,7 @@ def saved(folder: Path, text: str, suffix: str = "yaml") -> Path:
 
 def test_the_first_file_answers(fake_provider: FakeProvider, client: openai.OpenAI, tmp_path: Path) -> None:
     """The greeting, and the call of the tool with the answer to its result."""
-    fake_provider.load(saved(tmp_path, GREETING))
+    fake_provider.load(saved(tmp_path, code_blocks(PAGE, "yaml")[0]))
     tools: Any = [{"type": "function", "function": {"name": "get_weather"}}]
     called = client.chat.completions.create(model="m", messages=WEATHER, tools=tools).choices[0].message
     assert called.tool_calls
@@ -63,30 +61,14 @@ def test_every_field_is_in_the_table(tmp_path: Path) -> None:
     """The table has the fields of a rules file, and the long example is valid and uses the main ones."""
     table = re.findall(r"(?m)^\| `([$\w]+)` \|", PAGE)
     assert set(table) == set(RulesFile.__struct_encode_fields__)
-    file = load_rules(saved(tmp_path, EVERYTHING)).rules
+    file = load_rules(saved(tmp_path, code_blocks(PAGE, "yaml")[1])).rules
     assert (len(file.rules), len(file.queue), list(file.sessions)) == (4, 3, ["slow", "broken"])
-
-
-def test_what_validate_prints(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The two mistakes of the page are reported as it shows."""
-    monkeypatch.chdir(tmp_path)
-    assert run(["init"]) == 0
-    text = (
-        "# yaml-language-server: $schema=.rules.schema.json\nrules:\n  - lats_user: hello\n    scripts: [Hi there.]\n"
-    )
-    saved(tmp_path / "tokentape", f"{text}\n  - last_user: bye\n    turn: 0\n    scripts: [Bye.]\n")
-    capsys.readouterr()
-    assert run(["validate", "tokentape"]) == 1
-    shown = PAGE.partition("$ tokentape validate tokentape\n")[2].partition("\n\n")[0]
-    assert capsys.readouterr().out.splitlines() == [line.strip() for line in shown.splitlines()]
 
 
 def test_the_tests_of_the_page(fake_provider: FakeProvider, client: openai.OpenAI, tmp_path: Path) -> None:
     """The fixture loads the file, and the mark takes it."""
     fake_provider._folders = (tmp_path,)
-    saved(tmp_path, GREETING)
+    saved(tmp_path, code_blocks(PAGE, "yaml")[0])
     defined = run_block(block_with(PAGE, "def test_the_greeting"))
     defined["test_the_greeting"](fake_provider, client)
     (mark,) = defined["test_what_is_not_in_the_file"].pytestmark

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import httpx2
 import openai
 import pytest
 
 from tests.harness.testing.test_conversation import agent
-from tests.test_docs import REPOSITORY, block_with, run
+from tests.pages import block_with, page_text, run
 from tokentape_harness import FakeProvider
 
-PAGE = (REPOSITORY / "docs" / "scripts.md").read_text()
+PAGE = page_text("docs/scripts.md")
+
+
+def test_the_script(fake_provider: FakeProvider) -> None:
+    """The script of the page can be queued, and its citation is one of the page that it found."""
+    fake_provider.script(run(block_with(PAGE, "Citation("))["script"])
+    messages = [{"role": "user", "content": "Why do cats purr?"}]
+    body = {"model": "m", "max_tokens": 9, "messages": messages}
+    answer = httpx2.post(f"{fake_provider.url}/v1/messages", json=body).json()
+    assert answer["content"][-1]["citations"][0]["cited_text"] == "Cats purr when they are content."
 
 
 def test_the_conversation(fake_provider_env: FakeProvider) -> None:
@@ -24,5 +34,5 @@ def test_the_conversation(fake_provider_env: FakeProvider) -> None:
     with pytest.raises(openai.ConflictError):
         failing(fake_provider_env)
     (problem,) = fake_provider_env.session.problems
-    assert f"\n    {problem}\n" in PAGE
+    assert f"\n{problem}\n" in PAGE
     fake_provider_env.session.clear()

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 
+from tests.pages import REPOSITORY, block_with, page_text, run
 from tokentape_harness import FakeProvider
 
-REPOSITORY = Path(__file__).parents[1]
-PAGE = (REPOSITORY / "docs" / "time.md").read_text()
-
-
-def shown(name: str) -> Any:
-    """The test of this name that the page shows, and the settings of its marker."""
-    (block,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if f"def {name}(" in block]
-    named: dict[str, Any] = {"pytest": pytest, "openai": openai, "httpx2": httpx2}
-    exec(compile(block, "docs/time.md", "exec"), named)
-    return named[name]
+PAGE = page_text("docs/time.md")
+NAMES = {"pytest": pytest, "openai": openai, "httpx2": httpx2}
 
 
 def set_up(provider: FakeProvider, test: Any) -> None:
@@ -35,14 +27,14 @@ def set_up(provider: FakeProvider, test: Any) -> None:
 
 def test_stepped(fake_provider: FakeProvider) -> None:
     """The stepped test."""
-    test = shown("test_each_token_is_there_at_once")
+    test = run(block_with(PAGE, "def test_each_token_is_there_at_once"), **NAMES)["test_each_token_is_there_at_once"]
     set_up(fake_provider, test)
     test(fake_provider)
 
 
 def test_controlled(fake_provider: FakeProvider) -> None:
     """The test with a controlled clock."""
-    test = shown("test_a_slow_stream")
+    test = run(block_with(PAGE, "def test_a_slow_stream"), **NAMES)["test_a_slow_stream"]
     set_up(fake_provider, test)
 
     def ask(provider: FakeProvider) -> list[Any]:
@@ -58,14 +50,14 @@ def test_controlled(fake_provider: FakeProvider) -> None:
 
 def test_in_process(fake_provider_in_process: FakeProvider) -> None:
     """The test in process."""
-    test = shown("test_patience")
+    test = run(block_with(PAGE, "def test_patience"), **NAMES)["test_patience"]
     set_up(fake_provider_in_process, test)
     test(fake_provider_in_process)
 
 
 def test_read_timeout(fake_provider_in_process: FakeProvider) -> None:
     """The test of a read timeout."""
-    test = shown("test_a_read_timeout")
+    test = run(block_with(PAGE, "def test_a_read_timeout"), **NAMES)["test_a_read_timeout"]
     set_up(fake_provider_in_process, test)
     test(fake_provider_in_process)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.test_docs import block_with, code_blocks, run
+from tests.pages import block_with, code_blocks, page_text, run
 from tokentape_fake_provider.timing import Instant, Profile, Recorded, Stepped, Synthetic
 from tokentape_harness import FakeProvider
 from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.profiles import read_profile
 
 REPOSITORY = Path(__file__).parents[1]
-PAGE = (REPOSITORY / "docs" / "timing.md").read_text()
+PAGE = page_text("docs/timing.md")
 
 
 @pytest.fixture

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from django.conf import settings
 from django.test import RequestFactory
 from starlette.testclient import TestClient
 
-from tests.test_docs import block_with, run
+from tests.pages import block_with, page_text, run
 from tokentape_harness import FakeProvider
 
-PAGE = (Path(__file__).parents[1] / "docs" / "web.md").read_text()
+PAGE = page_text("docs/web.md")
 if not settings.configured:
     settings.configure()
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx2
 import pytest
 
-from tests.test_docs import block_with, run
+from tests.pages import block_with, page_text, run
 from tokentape_harness import FakeProvider
 
-PAGE = (Path(__file__).parents[1] / "docs" / "without-a-script.md").read_text()
+PAGE = page_text("docs/without-a-script.md")
 
 
 def test_the_tools_of_the_page(fake_provider: FakeProvider) -> None:

@@ -38,6 +38,8 @@ def clean_environment(wheel: Path, tmp_path: Path) -> Callable[[], dict[str, str
             "COLUMNS": "100",
             "CHROMIUM": shutil.which("chromium") or "",
             "WHEEL": str(wheel),
+            "REPOSITORY": str(REPOSITORY),
+            "GIVEN": str(Path(__file__).with_name("given")),
             "ENVIRONMENTS": f"{sys.executable} {REPOSITORY / 'tests' / 'environments.py'}",
         }
 

@@ -2,8 +2,10 @@
 
 A block with a title is a file. A console block has commands behind `$`; lines below one are its output, where `...`
 stands for anything. Without any `$` each line is a command. A comment before a block may say what is different:
-`<!-- exit code: 1 -->` for its last command, `<!-- not run: WHY -->`. Every other block that could run must have a
-title, or the page is refused.
+`<!-- exit code: 1 -->` for its last command, `<!-- not run: WHY -->`. A comment `<!-- first: COMMANDS -->` has what a
+reader of the page has already: packages, an app, recordings; `$GIVEN` is the folder given/ beside this module,
+`$REPOSITORY` the repository. Every other block that could run must have a title, with commands after it, or be one that
+a test of the page takes; else the page is refused.
 """
 
 from __future__ import annotations
@@ -14,23 +16,47 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<remark>[^\n]*?) -->\n+)?^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-_PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=--port )\d{4,5}\b|(?<=--port=)\d{4,5}\b")
+_FIRST = re.compile(r"^<!-- first: (.*?) -->$", re.DOTALL | re.MULTILINE)
+_PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=localhost:)\d{4,5}\b|(?<=-port[ =])\d{4,5}\b")
 _DEFAULT_PORT = "8089"
-_CODE = ("python", "console", "js", "javascript", "ts", "typescript", "yaml", "toml", "sh", "bash")
+_TEXT = ("text",)
+"""What is no code. A block without a language is refused."""
 _FUNCTIONS = """
 enter() { [ -d "$1" ] && export VIRTUAL_ENV=$1 PATH="$1/bin:${PATH#"$VIRTUAL_ENV/bin:"}"; }
 enter "$VIRTUAL_ENV"
 pip() { shift; enter "$($ENVIRONMENTS "$VIRTUAL_ENV" "$WHEEL" "$@")"; }
 npm() { command npm "$@" --no-audit --no-fund --loglevel=error; }
+provider() { # a fake provider at `--port N`, to which all SDKs are pointed
+    tokentape serve "$@" --quiet >/dev/null 2>&1 & listens "$2"
+    export OPENAI_BASE_URL="http://127.0.0.1:$2/v1" ANTHROPIC_BASE_URL="http://127.0.0.1:$2"
+    export OPENAI_API_KEY=any ANTHROPIC_API_KEY=any
+}
+one_case() { # the suites of conformance, which take long, run one case
+    tokentape() {
+        case $1 in
+            conformance) command tokentape "${@:1:3}" --case "$(case_of "$2")" "${@:4}" ;;
+            *) command tokentape "$@" ;;
+        esac
+    }
+    pytest() { command pytest "$@" -k "$(case_of "$4")"; }
+}
+case_of() {
+    case $1 in
+        iterator) echo iterator/text/as-pieces ;;
+        provider) echo provider/stream/ends ;;
+        pipeline) echo pipeline/order/once ;;
+        telemetry) echo telemetry/usage/tokens ;;
+    esac
+}
 listens() { for _ in {1..300}; do (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.1; done; return 1; }
 """
 
@@ -56,22 +82,36 @@ class Command:
 
 def blocks(page: str) -> list[Block]:
     """All fenced blocks of a page."""
-    return [
-        Block(one["language"], one["title"] or "", one["text"], one["remark"] or "") for one in _BLOCK.finditer(page)
-    ]
+    return [_block(one) for one in _BLOCK.finditer(page)]
 
 
-def steps(page: str) -> Iterator[Block | Command]:
-    """The files and the commands of a page, in order. Raises `ValueError` if a block could run but does not."""
-    for block in blocks(page):
-        if block.remark.startswith("not run: "):
+def steps(page: str, taken: Container[str] = ()) -> Iterator[Block | Command]:
+    """The files and the commands of a page, in order, but for blocks that a test of the page takes.
+
+    Raises `ValueError` if a block could run but does not.
+    """
+    unused = None
+    for one in sorted([*_FIRST.finditer(page), *_BLOCK.finditer(page)], key=re.Match.start):
+        if one.re is _FIRST:
+            yield Command(one[1], "", 0)
+            continue
+        block = _block(one)
+        if block.remark.startswith("not run: ") or block.text in taken or block.language in _TEXT:
             continue
         if block.title:
             yield block
+            unused = block
         elif block.language == "console":
             yield from _commands(block)
-        elif block.language in _CODE:
-            raise ValueError(f"a block of {block.language} without a title: {block.text[:80]!r}")
+            unused = None
+        else:
+            raise ValueError(f"a block of {block.language or 'no language'} without a title: {block.text[:80]!r}")
+    if unused:
+        raise ValueError(f"no command after the file {unused.title}")
+
+
+def _block(found: re.Match[str]) -> Block:
+    return Block(found["language"], found["title"] or "", found["text"], found["remark"] or "")
 
 
 def _commands(block: Block) -> Iterator[Command]:
@@ -86,9 +126,11 @@ def _commands(block: Block) -> Iterator[Command]:
         yield Command(line, output, code if number == len(found) else 0)
 
 
-def run_page(page: str, folder: Path, environment: dict[str, str], seconds: float = 300) -> list[str]:
+def run_page(
+    page: str, folder: Path, environment: dict[str, str], taken: Container[str] = (), seconds: float = 300
+) -> list[str]:
     """Run a page in a folder; return what differs from what it shows."""
-    found = list(steps(_with_free_ports(page)))
+    found = list(_with_free_ports(list(steps(page, taken))))
     script = _FUNCTIONS
     commands: list[Command] = []
     for one in found:
@@ -106,7 +148,8 @@ def run_page(page: str, folder: Path, environment: dict[str, str], seconds: floa
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            shell.wait(seconds)
+            with suppress(subprocess.TimeoutExpired):  # what did not end is a difference
+                shell.wait(seconds)
         finally:
             with suppress(ProcessLookupError):  # all have ended
                 os.killpg(shell.pid, signal.SIGKILL)
@@ -115,7 +158,7 @@ def run_page(page: str, folder: Path, environment: dict[str, str], seconds: floa
 
 
 def _script_of(command: Command, number: int) -> str:
-    line = command.line
+    line = re.sub(r"&\s+#.*$", "&", command.line)
     if background := line.endswith("&"):
         line = f"{line[:-1]} >.background-{number}.log 2>&1 &"
         if port := _PORT.search(line):
@@ -144,11 +187,25 @@ def _line(shown: str) -> str:
     return re.escape(shown.rstrip()).replace(r"\.\.\.", ".*") + r"[ ]*\n"
 
 
-def _with_free_ports(page: str) -> str:
-    """The page with free ports in the place of those that it names, `serve` has its default one too."""
-    page = re.sub(r"(\btokentape serve(?![^\n]*--port)(?! --help)\b)", rf"\1 --port {_DEFAULT_PORT}", page)
-    held = {port: socket.create_server(("127.0.0.1", 0)) for port in sorted(set(_PORT.findall(page)))}
+def _with_free_ports(found: list[Block | Command]) -> Iterator[Block | Command]:
+    """The steps with free ports in the place of those that they name, `serve` has its default one too."""
+    text = "".join(one.text if isinstance(one, Block) else _with_port(one.line) for one in found)
+    held = {port: socket.create_server(("127.0.0.1", 0)) for port in sorted(set(_PORT.findall(text)))}
     free = {port: str(one.getsockname()[1]) for port, one in held.items()}
     for one in held.values():
         one.close()
-    return re.sub("|".join(rf"\b{port}\b" for port in free), lambda port: free[port[0]], page) if free else page
+    named = re.compile("|".join(rf"\b{port}\b" for port in free) or "(?!)")
+
+    def moved(text: str) -> str:
+        return named.sub(lambda port: free[port[0]], text)
+
+    for one in found:
+        if isinstance(one, Block):
+            yield replace(one, text=moved(one.text))
+        else:
+            yield replace(one, line=moved(_with_port(one.line)), output=moved(one.output))
+
+
+def _with_port(command: str) -> str:
+    command = re.sub(r"(\btokentape serve(?![^\n]*--port)(?! --help)\b)", rf"\1 --port {_DEFAULT_PORT}", command)
+    return re.sub(r"\btokentape console(?! http| --help)\b", rf"\g<0> http://127.0.0.1:{_DEFAULT_PORT}", command)

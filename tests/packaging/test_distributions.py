@@ -94,7 +94,7 @@ def test_the_source_distribution(dist: Path) -> None:
             "harness": ".py .typed .yaml",
             "npm": ".gitignore .json .md .ts LICENSE",
             "src": ".py .typed",
-            "tests": ".c .cjs .json .mjs .py .ts .txt .yaml",
+            "tests": ".c .cjs .js .json .mjs .py .ts .txt .yaml agent claude codex",
         }
     )
     known = {str(path) for path in tracked()} | {"PKG-INFO", ".gitignore"}

@@ -18,10 +18,13 @@ from inline_snapshot import snapshot
 from tests.clients.environments import FOLDER, node_path
 from tests.environments import UnavailableError, node_environment
 from tests.packaging.tools import REPOSITORY, copy_repository, run
+from tests.pages import block_with, page_text
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600), pytest.mark.xdist_group("npm")]
 
+DEPLOY = page_text("docs/deploy.md")
+WEB_PAGES = page_text("docs/web-pages.md")
 PROJECTS = Path(__file__).parent / "npm"
 EXAMPLE = REPOSITORY / "examples" / "typescript"
 
@@ -161,6 +164,36 @@ def test_a_runner_uses_a_server_that_is_there(tmp_path: Path, modules: Path, pac
         variables = {"TOKENTAPE_URL": server.url, "TOKENTAPE_TOKEN": "secret", "PATH": f"{node_path()}:/usr/bin:/bin"}
         assert "passed" in node(RUNNERS["vitest"][0], folder, variables)
         assert [session.id for session in server.sessions] == ["default"]
+
+
+PRELUDES = {
+    "chat.test.ts": """import { test } from "vitest";
+class OpenAI { constructor(readonly options: { baseURL: string; apiKey: string }) {} }
+""",
+    "web.test.ts": """import assert from "node:assert/strict";
+import { FakeProvider } from "tokentape";
+import { test } from "vitest";
+import { chat as streamed } from "./chat.ts";
+let shown = "";
+const messages = [{ role: "user", content: "Hi" }];
+const chat = (url: string, of: typeof messages) => streamed(url, of, async () => "", (text) => { shown = text; });
+""",
+}
+
+
+def test_what_the_pages_show(tmp_path: Path, modules: Path, package: Path) -> None:
+    """The setup and the tests of docs/deploy.md and docs/web-pages.md pass, in vitest."""
+    folder = project(tmp_path / "vitest", PROJECTS / "vitest", modules, package)
+    shutil.copy(EXAMPLE / "chat.ts", folder)
+    (folder / "tests").mkdir()
+    (folder / "tests" / "rules.yaml").write_text("rules: []\n")
+    (folder / "setup.ts").write_text(block_with(DEPLOY, "globalSetup({"))
+    (folder / "chat.test.ts").write_text(PRELUDES["chat.test.ts"] + block_with(DEPLOY, "the answer is shown"))
+    with FakeProviderServer() as server:
+        web = block_with(WEB_PAGES, "nextStream").replace("http://127.0.0.1:8089", server.url)
+        test = f'test("the page\'s", async () => {{\n{web}assert.ok(await answer);\n}});\n'
+        (folder / "web.test.ts").write_text(PRELUDES["web.test.ts"] + test)
+        assert re.search(r"Tests +2 passed", node(RUNNERS["vitest"][0], folder, {"MARK": str(folder)}))
 
 
 START = """

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 
 import tokentape
+from tests.pages import block_with, code_blocks, page_text
 from tests.plugins.conftest import Install
 from tests.plugins.toy_wire import ToyChat
 from tokentape import ChatMessage, ProviderError, TruncatedStreamError, stream_bytes, stream_response, wire_names
@@ -34,8 +36,19 @@ GROUPS = {
     "tokentape.grammars": "GRAMMAR",
 }
 ENTRIES = "".join(f"[{group}]\ntoy = {TOY}:{name}\n" for group, name in GROUPS.items())
+PAGE = page_text("docs/own-wire.md")
 ROOT = Path(__file__).parents[2]
 BODY = b'{"say":"Hel"}\n{"say":"lo"}\n{"over":"limit","in":3,"out":2}\n'
+
+
+def test_the_page() -> None:
+    """The blocks of docs/own-wire.md are all of the module that is tested here, and of its entry points."""
+    blocks = code_blocks(PAGE, "python")
+    module = (ROOT / "tests" / "plugins" / "toy_wire.py").read_text()
+    assert sum(len(block.split()) for block in blocks) == len(module.partition('"""\n\n')[2].split())
+    assert [block for block in blocks if block.strip() not in module] == []
+    points = tomllib.loads(block_with(PAGE, "entry-points"))["project"]["entry-points"]
+    assert points == {group: {"toy": f"my_package.toy:{name}"} for group, name in GROUPS.items()}
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.test_docs import code_blocks
+from tests.pages import code_blocks, page_text
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "readers.md"
+PAGE = page_text("docs/readers.md")
 RUNNER: Final = "python read.py client.py"
 
 
 def readers() -> dict[str, str]:
     """The code of each block by the name in its first comment; the one that runs the others is `RUNNER`."""
     found = {}
-    for block in code_blocks(PAGE.read_text(), "python"):
+    for block in code_blocks(PAGE, "python"):
         name = block.splitlines()[0].removeprefix("# ")
         found[name if name == RUNNER else name.partition(":")[0]] = block
     return found

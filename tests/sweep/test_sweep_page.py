@@ -8,9 +8,10 @@ import re
 import pytest
 
 from tests.environments import UnavailableError
+from tests.pages import block_with, page_text, run
 from tests.projects import LIGHT
 from tests.sweep.agent import NAME
-from tests.sweep.measured import PAGE, RECORDINGS, REPOSITORY, matrix_block, swept, whole_block
+from tests.sweep.measured import RECORDINGS, REPOSITORY, matrix_block, swept, whole_block
 from tokentape_fake_provider.hosting import InProcessProvider
 from tokentape_harness import FakeProvider
 from tokentape_harness.errors import SweepError
@@ -24,7 +25,7 @@ from tokentape_harness.testing.client_assertions import ClientBehaviour
 
 pytestmark = pytest.mark.slow
 
-TEXT = PAGE.read_text()
+TEXT = page_text("docs/sweep.md")
 CUTS = ("fin", "rst", "clean_end", "half_event", "in_band_error", "stall", "empty_stream")
 SDKS = [
     (recording, client)
@@ -101,16 +102,9 @@ def test_tables() -> None:
         assert name.startswith("_") or name == "entries" or f"`{name}" in TEXT, name
 
 
-def _block(mark: str) -> str:
-    (found,) = [block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if mark in block]
-    return found
-
-
 def test_the_example_of_assertions(fake_provider: FakeProvider) -> None:
     """The page's test of retries passes."""
-    defined: dict[str, object] = {}
-    exec(compile(_block("test_retries"), str(PAGE), "exec"), defined)
-    defined["test_retries"](fake_provider)  # type: ignore[operator]
+    run(block_with(TEXT, "test_retries"))["test_retries"](fake_provider)
 
 
 def test_the_example_of_a_sweep() -> None:
@@ -122,12 +116,22 @@ def test_the_example_of_a_sweep() -> None:
         '        messages = [{"role": "user", "content": prompt}]\n'
         '        stream = client.chat.completions.create(model="m", messages=messages, stream=True)\n'
         '        return "".join(part.choices[0].delta.content or "" for part in stream if part.choices)\n\n\n'
-        + _block("fault_sweep.answer(my_chat").replace('.yaml")', '.yaml", faults=["fin", "clean_end"])')
+        + block_with(TEXT, "fault_sweep.answer(my_chat").replace('.yaml")', '.yaml", faults=["fin", "clean_end"])')
     )
     cassette = "cassettes/openai_chat/text.yaml"
     project = Project.of({"test_page.py": test, cassette: (REPOSITORY / cassette).read_bytes()})
     result = project.run_pytest(without=LIGHT)
-    shown = re.findall(r"^    ((?:fin|clean_end)\S* .*)$", TEXT, re.MULTILINE)
+    shown = re.findall(r"^((?:fin|clean_end)\S* .*)$", TEXT.partition("## ")[0], re.MULTILINE)
     assert len(shown) == 3
     assert set(shown) <= set(result.lines)
     result.assert_outcomes(passed=1 + 43 + 1 + 2, failed=41)
+
+
+def test_the_example_of_a_shared_client() -> None:
+    """The page's fixture and test run, each cell with the one HTTP client."""
+    test = "import openai\nimport pytest\n\n\n" + block_with(TEXT, "def http():").replace(
+        '.yaml")', '.yaml", faults=["clean_end"], places=2)'
+    ).replace("    ...", '    client.models.list()\n    fault_sweep.answer("")')
+    cassette = "cassettes/openai_chat/text.yaml"
+    project = Project.of({"test_page.py": test, cassette: (REPOSITORY / cassette).read_bytes()})
+    assert "errors" not in project.run_pytest(without=LIGHT).outcomes

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -21,6 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from tests.pages import block_with, page_text, run
 from tokentape import (
     AsyncStreamedChatMessageIterator,
     BadRequestError,
@@ -38,6 +37,8 @@ from tokentape.stream.observer import observing_failure
 from tokentape.text_run import TextRun
 from tokentape_fake_provider import Error
 from tokentape_harness.testing.fake_provider import FakeProvider
+
+PAGE = page_text("docs/telemetry.md")
 
 CONTEXT = StreamContext(
     provider="bedrock",
@@ -353,11 +354,9 @@ def test_without_the_extra() -> None:
 def test_the_code_of_the_page(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's first line gives a stream a span at OpenTelemetry's global provider, and its second one ends that."""
     monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: recorder.tracers)
-    page = Path(__file__).parents[2] / "docs" / "telemetry.md"
-    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    ahead, off, behind = block.partition("telemetry.uninstrument()")
+    ahead, off, behind = block_with(PAGE, "telemetry.instrument()").partition("telemetry.uninstrument()")
     names: dict[str, Any] = {}
     for code in (ahead, off + behind):
-        exec(compile(code, str(page), "exec"), names)
+        names = run(code, **names)
         list(StreamedChatMessageIterator([ChatMessage("one", finish_reason="stop")]))
     assert len(recorder.spans.get_finished_spans()) == 1

@@ -11,7 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tests.harness.flush import served
-from tests.test_docs import REPOSITORY
+from tests.pages import REPOSITORY
 from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.testing.sdk_environment import sdk_environment
 

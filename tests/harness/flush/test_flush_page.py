@@ -8,29 +8,31 @@ from typing import get_args
 
 import pytest
 
+from tests.docs_site.runnable import blocks
 from tests.harness.flush import apps
-from tests.test_docs import REPOSITORY, TOUR, block_with, code_blocks, run
+from tests.pages import block_with, page_text, run
 from tokentape_harness.cli.commands import COMMANDS
 from tokentape_harness.flush import FlushReport, Verdict
 from tokentape_harness.flush.report import TruncationOutcome
 
 FLUSH_CHECK = next(command for command in COMMANDS if command.name == "flush-check")
-PAGE = (REPOSITORY / "docs" / "flush.md").read_text()
+PAGE = page_text("docs/flush.md")
+TOUR = page_text("docs/tour.md")
 
 
 @pytest.mark.slow
 def test_the_test_of_the_page(flush_probe):
     """The tests that the page and the tour show pass on an app of our own responses."""
-    for text in (PAGE, TOUR):
-        run(block_with(text, "test_the_chat_flushes"), app=apps.starlette_app())["test_the_chat_flushes"](flush_probe)
+    for block in (block_with(PAGE, "test_the_chat_flushes"), block_with(TOUR, "test_the_chat_flushes")):
+        run(block, app=apps.starlette_app())["test_the_chat_flushes"](flush_probe)
 
 
 def test_the_commands_of_the_page():
     """Every command of the page and the tour is one that the command line takes."""
     command = FLUSH_CHECK.load()
-    blocks = [*code_blocks(PAGE, "console"), *code_blocks(TOUR, "console")]
-    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines() if "flush-check" in line]
-    assert len(lines) == 12
+    found = [block.text for block in (*blocks(PAGE), *blocks(TOUR)) if block.language == "console"]
+    lines = [line.partition("#")[0] for text in found for line in text.splitlines() if "flush-check" in line]
+    assert len(lines) == 16
     for line in lines:
         _, name, _, *arguments = shlex.split(line)
         assert name == "tokentape"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.flush import served
-from tests.test_docs import block_with, run
+from tests.pages import block_with, page_text, run
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush import CommandTarget, ReaderTarget
 from tokentape_harness.flush.reading.websocket import message_bytes
@@ -23,6 +23,7 @@ from tokentape_harness.flush.reading.websocket import message_bytes
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
+READERS = page_text("docs/readers.md")
 HURRIED = {"patience": 0.4, "wait": 0.05, "max_bytes": 4_000}
 FLUSH_ONLY = {**HURRIED, "readers": False, "leaving": False, "cut": False}
 
@@ -163,8 +164,7 @@ def test_a_websocket(flush_probe, port, path, options, expected):
 def test_the_websocket_reader_of_the_page(flush_probe, port, monkeypatch):
     """The reader of docs/readers.md for an app that wants two messages before it answers."""
     monkeypatch.setenv("APP_URL", f"http://127.0.0.1:{port}")
-    page = (ROOT / "docs" / "readers.md").read_text()
-    reader = run(block_with(page, "# websocket:"))["ask"]
+    reader = run(block_with(READERS, "# websocket:"))["ask"]
     report = flush_probe.check(reader, serve=serve("websocket", port))
     found = (report.verdict, report.readers, report.leaving, report.truncation.outcome)
     assert found == ("flushed", "independent", "passed_on", "passed_on"), str(report)

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from tests.pages import block_with, page_text
 from tokentape_fake_provider.faults.fault import CleanEnd
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.cli import main
+
+PAGE = page_text("docs/load.md")
 
 pytestmark = pytest.mark.slow
 
@@ -118,9 +121,7 @@ def test_nothing_is_there() -> None:
 
 def test_the_users_of_the_page_run(server: FakeProviderServer, tmp_path: Path) -> None:
     """The page's class is a locustfile whose user reads a stream without a failure."""
-    page = (Path(__file__).parents[3] / "docs" / "load.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "locustfile.py").write_text(block)
+    (tmp_path / "locustfile.py").write_text(block_with(PAGE, "class Reader"))
     options = ["--headless", "--users", "1", "--run-time", "5s", "--host", server.url, "--only-summary", "--json"]
     command = [sys.executable, "-m", "locust", "-f", str(tmp_path / "locustfile.py"), *options]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.test_docs import REPOSITORY
+from tests.pages import page_text
 from tokentape_harness.proxy import upstreams_of
 from tokentape_harness.proxy.upstream import command_urls, with_urls
 
@@ -61,5 +61,5 @@ def test_words_without_a_known_name_stay(words: list[str]) -> None:
 
 def test_the_page_lists_every_placeholder() -> None:
     """docs/agents.md names each placeholder that there is."""
-    page = (REPOSITORY / "docs" / "agents.md").read_text()
+    page = page_text("docs/agents.md")
     assert [name for name in URLS if f"{{{name}}}" not in page and name != "mine"] == []

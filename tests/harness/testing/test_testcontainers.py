@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -16,6 +15,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+
+from tests.pages import block_with, page_text, run
+
+PAGE = page_text("docs/deploy.md")
 
 pytestmark = pytest.mark.slow
 
@@ -151,12 +154,10 @@ def test_the_page(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """The example of docs/deploy.md passes."""
     import openai
 
-    page = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "tests" / "rules").mkdir(parents=True)
     (tmp_path / "tests" / "rules" / "tokentape.yaml").write_text("rules: []\n")
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "deploy.md", "exec"), {"openai": openai})
+    run(block_with(PAGE, "TokentapeContainer("), openai=openai)
 
 
 def test_rules_and_options(daemon: Daemon, tmp_path: Path) -> None:

@@ -83,4 +83,4 @@ async function plainFetch(root) {
   }
 }
 
-window.chat = { openai, responses, anthropic, vercelOpenai, vercelAnthropic, plainFetch };
+window.chat = { OpenAI, openai, responses, anthropic, vercelOpenai, vercelAnthropic, plainFetch };

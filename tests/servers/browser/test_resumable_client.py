@@ -9,12 +9,14 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.pages import block_with, page_text
 from tests.servers.browser.cutting_proxy import CuttingProxy, after_events
 from tests.tokentape.test_web import served
 from tokentape_harness import FakeProvider
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("browser")]
 
+RESUMABLE_CLIENTS = page_text("docs/resumable-clients.md")
 WORDS = [f"w{number} " for number in range(40)]
 READ_ALL = """async ([url, prompt]) => {
     const { readEvents } = await import("./resumable.js");
@@ -24,6 +26,13 @@ READ_ALL = """async ([url, prompt]) => {
     for await (const event of readEvents(url, { init, firstDelay: 1 })) events.push(event);
     return events;
 }"""
+
+
+USED = """async () => {{
+    document.body.textContent = "";
+    {block}
+    return document.body.textContent;
+}}"""
 
 
 @pytest.fixture
@@ -68,6 +77,15 @@ def test_nothing_is_lost_or_doubled(page: Page, proxy: CuttingProxy, fake_provid
     assert events[-1]["type"] == "done"
     assert proxy.streams > len(WORDS) // 8
     assert len(fake_provider_env.requests) == 1
+
+
+def test_the_code_of_the_page(page: Page, fake_provider_env: FakeProvider) -> None:
+    """What docs/resumable-clients.md shows sends a prompt, shows the answer, and resumes it."""
+    fake_provider_env.script("The sea ", "is deep.")
+    ahead = 'const { chat } = await import("./resumable.js");'
+    block = block_with(RESUMABLE_CLIENTS, "chat.resume()").replace('import { chat } from "./resumable.js";', ahead)
+    text = page.evaluate(USED.format(block=block))
+    assert text == "The sea is deep."
 
 
 @pytest.mark.fake_provider(timing="stepped")

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page
 
 from tests.environments import UnavailableError, run
+from tests.pages import block_with, page_text
 from tests.servers.programs import Node
 from tokentape_fake_provider import Script, ToolCall
 from tokentape_fake_provider.hosting.server import FakeProviderServer
@@ -20,6 +21,7 @@ from tokentape_fake_provider.sessions.session import Session
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("browser")]
 
+WEB_PAGES = page_text("docs/web-pages.md")
 PAGE = "<!doctype html><meta charset=utf-8><title>app</title><script src=app.js></script>"
 FINISH = {
     "openai": "tool_calls",
@@ -86,6 +88,15 @@ def page(browser: Browser, app: str) -> Iterator[Page]:
 def ask(page: Page, name: str, provider: FakeProviderServer, session: Session) -> Any:
     """What the page's function returns."""
     return page.evaluate("([name, root]) => chat[name](root)", [name, f"{provider.url}/s/{session.id}"])
+
+
+def test_the_code_of_the_page(page: Page, app: str, provider: FakeProviderServer, session: Session) -> None:
+    """What docs/web-pages.md shows writes the answer into the page."""
+    session.push("It rains.")
+    block = block_with(WEB_PAGES, "dangerouslyAllowBrowser")
+    block = block.replace("http://127.0.0.1:8089", f"{provider.url}/s/{session.id}")
+    block = block.replace('import OpenAI from "openai";', "const { OpenAI } = chat;")
+    assert page.evaluate(f"async () => {{ {block}\n return document.body.textContent; }}") == "It rains."
 
 
 @pytest.mark.parametrize("name", FINISH)

@@ -1,0 +1,3 @@
+from tokentape_conformance import tokentape_adapter as adapter
+
+__all__ = ["adapter"]
