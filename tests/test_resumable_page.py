@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import RequestFactory
 from starlette.testclient import TestClient
 
 from tests.pages import block_with, page_text, run
+from tokentape import BufferUnavailableError
 from tokentape_harness import FakeProvider
 
 PAGE = page_text("docs/resumable.md")
@@ -59,6 +61,15 @@ def test_django(provider: FakeProvider) -> None:
     request = RequestFactory().get("/chat/a", headers={"Last-Event-ID": first})
     assert b"".join(names["chat"](request, "a")) == rest
     names["provider"].close()
+
+
+def test_the_end(provider: FakeProvider) -> None:
+    """With the lifespan of the page, an app that has ended starts no response."""
+    names = run(block_with(PAGE, "responses.lifespan"))
+    with TestClient(names["app"]):
+        pass
+    with pytest.raises(BufferUnavailableError):
+        asyncio.run(names["responses"].astart("a", lambda: provider))
 
 
 def test_buffers() -> None:

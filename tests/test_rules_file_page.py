@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.pages import block_with, code_blocks, page_text
-from tests.test_docs import run as run_block
+from tests.pages import run as run_block
 from tokentape_fake_provider.rules_file import RulesFile
 from tokentape_harness.rules_files import load_rules
 from tokentape_harness.testing.fake_provider import FakeProvider
