@@ -11,6 +11,7 @@ a test of the page takes; else the page is refused.
 from __future__ import annotations
 
 import os
+import random
 import re
 import shlex
 import signal
@@ -190,10 +191,7 @@ def _line(shown: str) -> str:
 def _with_free_ports(found: list[Block | Command]) -> Iterator[Block | Command]:
     """The steps with free ports in the place of those that they name, `serve` has its default one too."""
     text = "".join(one.text if isinstance(one, Block) else _with_port(one.line) for one in found)
-    held = {port: socket.create_server(("127.0.0.1", 0)) for port in sorted(set(_PORT.findall(text)))}
-    free = {port: str(one.getsockname()[1]) for port, one in held.items()}
-    for one in held.values():
-        one.close()
+    free = dict(zip(sorted(set(_PORT.findall(text))), _free_ports(), strict=False))
     named = re.compile("|".join(rf"\b{port}\b" for port in free) or "(?!)")
 
     def moved(text: str) -> str:
@@ -204,6 +202,13 @@ def _with_free_ports(found: list[Block | Command]) -> Iterator[Block | Command]:
             yield replace(one, text=moved(one.text))
         else:
             yield replace(one, line=moved(_with_port(one.line)), output=moved(one.output))
+
+
+def _free_ports() -> Iterator[str]:
+    """Ports that nobody listens on, that the system gives to no connection, and other pages hardly choose."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 12_000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            yield str(port)
 
 
 def _with_port(command: str) -> str:
