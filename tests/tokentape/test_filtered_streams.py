@@ -215,6 +215,25 @@ async def test_log_probabilities_do_not_spell_what_is_hidden(drive: Plain) -> No
 
 
 @both
+async def test_tokens_in_metadata_do_not_spell_what_is_hidden_either(drive: Plain) -> None:
+    """Together repeats the text of each token beside it; chunks that are not changed keep that."""
+    stream = drive.stream(*(ChatMessage(text, metadata={"text": text, "token_id": 7, "seed": 1}) for text in "abc"))
+    seen = await drive.read(stream.filter(replace("b")))
+    assert [dict(chunk.metadata) for chunk in seen] == [
+        {"text": "a", "token_id": 7, "seed": 1},
+        {"seed": 1},
+        {"text": "c", "token_id": 7, "seed": 1},
+    ]
+
+
+@both
+async def test_a_field_that_is_named_twice_is_filtered_once(drive: Plain) -> None:
+    """Else its text would reach the same filter twice."""
+    stream = drive.stream("ab", "c").filter(limit_length(10), fields=["text", "text"])
+    assert await drive.text(stream) == "abc"
+
+
+@both
 async def test_tool_calls_pass_untouched(drive: Plain) -> None:
     """Arguments are for programs: they are neither held nor changed."""
     stream = drive.stream("secret", ChatMessage(tool_call_deltas=(ToolCallDelta(0, "1", "f", '{"a":"secret"}'),)))

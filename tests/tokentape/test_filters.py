@@ -277,6 +277,9 @@ def test_a_chain_ends_where_one_of_its_filters_stops() -> None:
         (lambda: hold_to("paragraph"), "no boundary 'paragraph': one of grapheme, word"),
         (lambda: hold_to("word", longest=0), "1 character or more"),
         (lambda: limit_length(0), "1 character or more"),
+        (lambda: limit_length(1, finish_reason="long"), "limit_length() got finish_reason='long': one of stop, length"),  # type: ignore[arg-type]
+        (lambda: stop_at("x", finish_reason="long"), "stop_at() got finish_reason='long'"),  # type: ignore[arg-type]
+        (lambda: StopStream(finish_reason="long"), "StopStream() got finish_reason='long'"),  # type: ignore[arg-type]
     ],
 )
 def test_what_makes_no_filter_is_refused_at_once(create: object, message: str) -> None:
@@ -284,6 +287,12 @@ def test_what_makes_no_filter_is_refused_at_once(create: object, message: str) -
     assert callable(create)
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         create()
+
+
+def test_a_replacement_is_a_text_or_a_function() -> None:
+    """Anything else is refused when the filter is created."""
+    with pytest.raises(TypeError, match=r"replace\(by=\) needs a function"):
+        replace("a", by=None)  # type: ignore[arg-type]
 
 
 def test_flags_of_a_pattern_count() -> None:

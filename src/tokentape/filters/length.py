@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import partial
 
 from tokentape.errors import ConfigurationError
-from tokentape.filters.text_filter import FilterFactory, StopStream
+from tokentape.filters.text_filter import FilterFactory, StopStream, require_finish_reason
 from tokentape.finish_reason import FinishReason
 
 
 def limit_length(characters: int, *, ending: str = "", finish_reason: FinishReason = "length") -> FilterFactory:
     """Stop the stream after this number of characters, and show `ending` after them.
 
-    A text of exactly this length is not stopped. Raises ConfigurationError if the number is not positive.
+    A text of exactly this length is not stopped. Raises ConfigurationError if the number is not positive or the
+    finish reason is unknown.
     """
     if characters < 1:
         raise ConfigurationError(f"limit_length() got {characters}: a limit is 1 character or more")
+    require_finish_reason(finish_reason, "limit_length()")
     return partial(_LengthLimit, characters, ending, finish_reason)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+from tokentape.callables import require_callable
 from tokentape.errors import ConfigurationError
-from tokentape.filters.text_filter import FilterFactory, StopStream
+from tokentape.filters.text_filter import FilterFactory, StopStream, require_finish_reason
 from tokentape.finish_reason import FinishReason
 
 Replacement: TypeAlias = str | Callable[[str], str]
@@ -47,8 +48,11 @@ def replace(
 
     The shown text is that of `re.sub` over the whole text, however it is split. Text that may be the beginning of a
     match is held until that is decided, at most `longest_match` characters: nothing longer counts as a match. Needs
-    the extra `filters`. Raises ConfigurationError if a pattern can't be used.
+    the extra `filters`. Raises ConfigurationError if a pattern can't be used, TypeError if `by` is neither a text nor
+    a function.
     """
+    if not isinstance(by, str):
+        require_callable(by, "replace(by=)", "match, and returns a text")
     return partial(PatternFilter, _search(patterns, longest_match), by, None)
 
 
@@ -59,6 +63,7 @@ def stop_at(
     longest_match: int = LONGEST_MATCH,
 ) -> FilterFactory:
     """Stop the stream at the first match, and show `text` instead of it; otherwise as `replace`."""
+    require_finish_reason(finish_reason, "stop_at()")
     return partial(PatternFilter, _search(patterns, longest_match), text, finish_reason)
 
 

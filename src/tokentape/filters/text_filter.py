@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, get_args
 
 from tokentape.errors import ConfigurationError
 from tokentape.finish_reason import FinishReason
@@ -28,12 +28,22 @@ FilterFactory: TypeAlias = Callable[[], TextFilter]
 
 
 class StopStream(Exception):  # noqa: N818 - an instruction, not an error
-    """Raised by a filter to end the stream: `text` is the last that is shown, `finish_reason` why the stream ended."""
+    """Raised by a filter to end the stream: `text` is the last that is shown, `finish_reason` why the stream ended.
+
+    Raises ConfigurationError for an unknown finish reason.
+    """
 
     def __init__(self, text: str = "", *, finish_reason: FinishReason = "content_filter") -> None:
         super().__init__(text)
+        require_finish_reason(finish_reason, "StopStream()")
         self.text = text
         self.finish_reason = finish_reason
+
+
+def require_finish_reason(value: Any, name: str) -> None:
+    """Raise ConfigurationError if a value is no finish reason; the message names what it was given to."""
+    if value not in get_args(FinishReason):
+        raise ConfigurationError(f"{name} got finish_reason={value!r}: one of {', '.join(get_args(FinishReason))}")
 
 
 class FilterChain:

@@ -15,7 +15,7 @@ from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text
 from tokentape.stream.closing import close_iterator
-from tokentape.stream.output_metadata import without_logprobs
+from tokentape.stream.output_metadata import without_tokens
 from tokentape.text_run import TextRun
 
 FilteredField = Literal["text", "reasoning", "refusal"]
@@ -42,7 +42,7 @@ class StreamFilter:
         if not factories or not fields or not set(fields) <= set(FIELDS):
             raise ConfigurationError(f"filter() needs filters, and fields of {', '.join(FIELDS)}")
         self.factories = tuple(factories)
-        self.fields = tuple(fields)
+        self.fields = tuple(dict.fromkeys(fields))
         self.stopped = False
         self.changed = False
         self._received = Accumulator()
@@ -179,8 +179,8 @@ def _is_empty(chunk: ChatMessage) -> bool:
 
 
 def _with_texts(chunk: ChatMessage, **texts: str) -> ChatMessage:
-    """Return a chunk with other texts, without the log probabilities, which spell what is not shown."""
-    return msgspec.structs.replace(chunk, metadata=without_logprobs(chunk.metadata), **texts)
+    """Return a chunk with other texts, without the tokens in its metadata, which spell what is not shown."""
+    return msgspec.structs.replace(chunk, metadata=without_tokens(chunk.metadata), **texts)
 
 
 def _only_texts(chunk: ChatMessage, texts: Mapping[str, str]) -> ChatMessage:

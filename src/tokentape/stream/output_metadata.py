@@ -10,6 +10,9 @@ from tokentape.stream.chunk_metadata import lazy_metadata
 LOGPROBS = ("logprobs", "logprobsResult")
 """Keys under which each chunk reports on its own tokens: their values are joined over the chunks of a choice."""
 
+_SPELLING = (*LOGPROBS, "text", "token_id", "token_ids")
+"""Keys of which the values spell the text of their chunk: Together and vLLM repeat its tokens."""
+
 
 def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
     """Merge a later chunk's report: its values replace earlier ones, objects key by key, unless they are empty."""
@@ -50,12 +53,12 @@ def is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str | Mapping | list | tuple) and not value)
 
 
-def without_logprobs(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+def without_tokens(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a chunk's metadata without what it reports on its own tokens; what is decoded later stays so."""
     if metadata.__class__ is not dict:
-        return lazy_metadata(metadata, _without_logprobs)
-    return _without_logprobs(metadata)
+        return lazy_metadata(metadata, _without_tokens)
+    return _without_tokens(metadata)
 
 
-def _without_logprobs(metadata: Mapping[str, Any], _position: int = 0) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if key not in LOGPROBS}
+def _without_tokens(metadata: Mapping[str, Any], _position: int = 0) -> dict[str, Any]:
+    return {key: value for key, value in metadata.items() if key not in _SPELLING}
