@@ -16,6 +16,7 @@ The names are those of OpenTelemetry's semantic conventions 1.41, or those of op
 from __future__ import annotations
 
 import time
+import weakref
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -134,7 +135,10 @@ class Telemetry:
 
     def observe(self, stream: StreamState[Any]) -> _StreamSpan:
         """Begin the span of a stream, as a child of the current one."""
-        return _StreamSpan(self, stream.context)
+        span = _StreamSpan(self, stream.context)
+        # A stream that nobody reads never ends.
+        weakref.finalize(stream, span.end, None).atexit = False
+        return span
 
     def fail(self, context: StreamContext, error: BaseException) -> None:
         """The span of a request that no stream came of: it was refused, the connection failed, or it was cancelled."""
@@ -148,6 +152,7 @@ class _StreamSpan:
         self._telemetry = telemetry
         self._began = telemetry.now() if context.requested_at is None else context.requested_at
         self._last: float | None = None
+        self._ended = False
         provider = context.provider or "unknown"
         operation = context.operation_type
         self._common: dict[str, Any] = {
@@ -191,7 +196,10 @@ class _StreamSpan:
         self.end(stream.error, stream.get_chat_output())
 
     def end(self, error: BaseException | None, output: ChatOutput | None = None) -> None:
-        """Record the error and the output, and end the span."""
+        """Record the error and the output, and end the span, unless it has ended."""
+        if self._ended:
+            return
+        self._ended = True
         telemetry, now, span = self._telemetry, self._telemetry.now(), self._span
         common = dict(self._common)
         if output is not None and output.model is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ from tokentape import (
     TokenUsage,
     telemetry,
 )
-from tokentape.providers import OpenAIChat
+from tokentape.providers import OpenAIChat, OpenAICompletions
 from tokentape.stream.observer import observing_failure
 from tokentape.text_run import TextRun
 from tokentape_fake_provider import Error
@@ -237,6 +238,28 @@ def test_a_stream_that_is_left(recorder: Recorder) -> None:
                 break
     assert recorder.span.status.status_code is StatusCode.UNSET
     assert next(source, None) is None
+
+
+def test_a_stream_that_nobody_reads(recorder: Recorder) -> None:
+    """Its span ends when the stream is collected, once, with its duration; one that was read has no second end."""
+    telemetry.instrument(**recorder.providers)
+    stream = StreamedChatMessageIterator(chunks(recorder), context=CONTEXT)
+    assert not recorder.spans.get_finished_spans()
+    del stream
+    gc.collect()
+    assert recorder.span.status.status_code is StatusCode.UNSET
+    list(StreamedChatMessageIterator(chunks(recorder), context=CONTEXT))
+    gc.collect()
+    assert len(recorder.spans.get_finished_spans()) == 2
+    assert sum(count for count, _ in recorder.values["gen_ai.client.operation.duration"]) == 2
+
+
+def test_a_completion_is_no_chat(recorder: Recorder, fake_provider: FakeProvider) -> None:
+    """The operation of a request to /completions has the conventions' name for it."""
+    telemetry.instrument(tracer_provider=recorder.tracers, meter_provider=recorder.meters)
+    with OpenAICompletions("gpt-3.5-turbo-instruct", api_key="key", base_url=fake_provider.base_url()) as client:
+        list(client.chat("hi", stream=True).normalized)
+    assert recorder.span.name == "text_completion gpt-3.5-turbo-instruct"
 
 
 @pytest.mark.asyncio

@@ -69,6 +69,8 @@ class ChatProvider(abc.ABC):
     path: ClassVar[str]
     prompt_field: ClassVar[str] = "messages"
     """The field of the request body that has the messages."""
+    operation_type: ClassVar[str] = "chat"
+    """What a stream's context and event call the operation, as OpenTelemetry does."""
 
     def __init__(
         self,
@@ -334,6 +336,7 @@ class ChatProvider(abc.ABC):
         thread = {} if thread_id is None else {"request_thread_id": thread_id}
         context = StreamContext(
             **thread,
+            operation_type=self.operation_type,
             provider=self.provider,
             model=str(body.get("model", self.model)),
             configuration={

@@ -22,6 +22,7 @@ class OpenAICompletions(OpenAIProvider):
     wire: ClassVar[str] = "openai_completions"
     path: ClassVar[str] = "/completions"
     prompt_field: ClassVar[str] = "prompt"
+    operation_type: ClassVar[str] = "text_completion"
 
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
