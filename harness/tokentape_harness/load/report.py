@@ -43,8 +43,9 @@ class ProviderShare(msgspec.Struct, frozen=True):
 class LoadReport(msgspec.Struct, frozen=True):
     """What the users saw. Times are in ms; `errors` counts by type, with the message of the first of each.
 
-    `unfinished` streams were open when the run ended, and are in no other number. `generator_lateness` is how late the
-    processes of the users were at most during each stream.
+    `at_once` complete streams had several tokens, all within 1 ms. `unfinished` streams were open when the run ended,
+    and are in no other number. `generator_lateness` is how late the processes of the users were at most during each
+    stream.
     """
 
     users: int
@@ -60,6 +61,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     failed: int
     truncated: int
     unfinished: int
+    at_once: int
     errors: Mapping[str, int]
     problems: Mapping[str, str]
     generator_lateness: Spread | None
@@ -99,6 +101,8 @@ class LoadReport(msgspec.Struct, frozen=True):
         unfinished = f", unfinished {self.unfinished}" if self.unfinished else ""
         out = [f"complete {self.complete}, failed {self.failed}, of these truncated {self.truncated}{unfinished}"]
         out += [f"  {count} x {name}: {self.problems.get(name, '')}" for name, count in self.errors.items()]
+        if self.at_once:
+            out.append(f"{self.at_once} arrived at once: something buffers them, or the response is not a stream")
         return [*out, *self._verdict()]
 
     def _verdict(self) -> list[str]:
@@ -153,6 +157,7 @@ def summarise(
         failed=len(samples) - len(whole),
         truncated=sum(sample.truncated for sample in samples),
         unfinished=unfinished,
+        at_once=sum(_tokens(sample) > 1 and _span(sample) < 1 for sample in whole),
         errors=dict(Counter(sample.error for sample in samples if sample.error).most_common()),
         problems=problems,
         generator_lateness=spread(sample.lag for sample in samples),
@@ -182,6 +187,10 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 def _tokens(sample: Sample) -> int:
     return len(sample.arrivals) if sample.tokens is None else sample.tokens
+
+
+def _span(sample: Sample) -> float:
+    return sample.arrivals[-1] - sample.arrivals[0] if sample.arrivals else 0.0
 
 
 def _row(name: str, spread: Spread) -> tuple[str, str, str, str, str]:

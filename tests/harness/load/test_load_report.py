@@ -77,6 +77,15 @@ def test_a_load_generator_that_is_the_bottleneck_says_so() -> None:
     )
 
 
+def test_streams_that_arrive_at_once_are_counted() -> None:
+    """A gateway that buffers whole responses is noticed; a response of one token is not taken for buffered."""
+    buffered, single = sample(1, 900.0, gap=0.05), sample(2, 100.0, count=1)
+    report = summarise([*SAMPLES[:2], buffered, single], users=1)
+    assert report.at_once == 1
+    assert "1 arrived at once: something buffers them, or the response is not a stream" in report.lines()
+    assert not any("at once" in line for line in summarise(SAMPLES, users=1).lines())
+
+
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100))), st.floats(0, 100))
 def test_the_lag_since_a_time_is_the_greatest(measured: Sequence[tuple[float, float]], since: float) -> None:
     """The lag of a stream is the greatest that was measured while it was read."""
