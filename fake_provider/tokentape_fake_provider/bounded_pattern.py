@@ -38,14 +38,17 @@ class _Budget:
 _budget: ContextVar[_Budget | None] = ContextVar("pattern_budget", default=None)
 
 
-@contextmanager
-def pattern_budget(seconds: float) -> Iterator[None]:
+class pattern_budget:  # noqa: N801 - it is used as a function
     """Let all patterns that are compiled and searched for in this block take at most this CPU time together."""
-    token = _budget.set(_Budget(seconds))
-    try:
-        yield
-    finally:
-        _budget.reset(token)
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._token = _budget.set(_Budget(self._seconds))
+
+    def __exit__(self, *_error: object) -> None:
+        _budget.reset(self._token)
 
 
 class BoundedPattern:

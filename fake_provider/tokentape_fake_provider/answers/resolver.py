@@ -165,7 +165,8 @@ class _Resolution:
             self._unknown = error
         try:
             request = wire.read(http.path, body, created=http.created, seed=seed)
-            request = msgspec.structs.replace(request, query=http.query)
+            if http.query:
+                request = msgspec.structs.replace(request, query=http.query)
             return with_dialect(request, settings.dialect, http.headers)
         except BadRequestError as error:
             self._refusal = error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, assert_never
 
 import msgspec
@@ -82,7 +82,7 @@ class ChunkFrame:
         texts = deltas.encoded
         around = len(before) + len(after)
         ends = self.ends([around + len(text) for text in texts])
-        data = [b"%b%b%b%b" % (before, text, after, end) for text, end in zip(texts, ends, strict=True)]
+        data = [b"".join((before, text, after, end)) for text, end in zip(texts, ends, strict=True)]
         return map(EncodedFrame, data, deltas.tokens, deltas.at)
 
     def usage_chunk(self, counts: Counts) -> bytes:
@@ -354,7 +354,12 @@ def completion_id(request: ProviderRequest) -> str:
 
 
 def fingerprint(script: Script, request: ProviderRequest) -> str:
-    return "fp_" + make_id(script.model or request.model, "fingerprint", 10, HEX)
+    return _fingerprint(script.model or request.model)
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(model: str) -> str:
+    return "fp_" + make_id(model, "fingerprint", 10, HEX)
 
 
 def _call_id(call: ToolCall, choice: int, index: int, request: ProviderRequest) -> str:

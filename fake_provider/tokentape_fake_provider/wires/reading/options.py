@@ -30,20 +30,22 @@ OPTION_HOLDERS: Final = (
 """The fields that hold options: Gemini's, Interactions', Converse's, Ollama's, Titan's."""
 
 _HOLDERS: Final = frozenset(OPTION_HOLDERS)
-_MAX_TOKENS: Final = (
-    "max_completion_tokens",
-    "max_output_tokens",
-    "maxOutputTokens",
-    "max_tokens",
-    "maxTokens",
-    "num_predict",
-    "max_gen_len",  # Llama on Bedrock
-    "maxTokenCount",  # Titan
-    "max_new_tokens",  # Nova
-    "max_tokens_to_sample",
+_MAX_TOKENS: Final = dict.fromkeys(
+    (
+        "max_completion_tokens",
+        "max_output_tokens",
+        "maxOutputTokens",
+        "max_tokens",
+        "maxTokens",
+        "num_predict",
+        "max_gen_len",  # Llama on Bedrock
+        "maxTokenCount",  # Titan
+        "max_new_tokens",  # Nova
+        "max_tokens_to_sample",
+    )
 )
-_STOP: Final = ("stop", "stop_sequences", "stopSequences")
-_SEED: Final = ("seed", "random_seed")
+_STOP: Final = dict.fromkeys(("stop", "stop_sequences", "stopSequences"))
+_SEED: Final = dict.fromkeys(("seed", "random_seed"))
 _EFFORTS: Final[tuple[Effort, ...]] = get_args(Effort)
 _JSON: Final = "application/json"
 _ENUM: Final = "text/x.enum"
@@ -51,18 +53,18 @@ _ENUM: Final = "text/x.enum"
 
 def read_max_tokens(body: Mapping[str, Any]) -> int | None:
     """The limit of the output; `None` if there is none (Ollama has -1 for that)."""
-    limit = whole(_option(body, *_MAX_TOKENS))
+    limit = whole(_option(body, _MAX_TOKENS))
     return limit if limit is not None and limit >= 0 else None
 
 
 def read_stop(body: Mapping[str, Any]) -> tuple[str, ...]:
     """The texts that end the output, without empty ones."""
-    return tuple(text for text in strings(_option(body, *_STOP)) if text)
+    return tuple(text for text in strings(_option(body, _STOP)) if text)
 
 
 def read_seed(body: Mapping[str, Any]) -> int | None:
     """The seed."""
-    return whole(_option(body, *_SEED))
+    return whole(_option(body, _SEED))
 
 
 def read_top_logprobs(body: Mapping[str, Any]) -> int | None:
@@ -237,10 +239,9 @@ def _flags(fields: Mapping[str, Any]) -> ReasoningRequest:
     return ReasoningRequest(True) if fields.get("prompt_mode") == "reasoning" else ReasoningRequest()
 
 
-def _option(body: Mapping[str, Any], *names: str) -> Any:
+def _option(body: Mapping[str, Any], names: Mapping[str, None]) -> Any:
     """An option: at the top, or in the field that holds options."""
-    found = first(body, *names)
-    if found is not None:
+    if not names.keys().isdisjoint(body) and (found := first(body, *names)) is not None:
         return found
     if _HOLDERS.isdisjoint(body):
         return None
