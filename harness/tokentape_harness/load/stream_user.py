@@ -109,7 +109,8 @@ class StreamUser(User):
             tokens = answer.usage.output
         except TokentapeError as error:
             failure = error
-        total = (time.perf_counter() - start) * 1000
+        ended = time.perf_counter()
+        total = (ended - start) * 1000
         sample = Sample(
             id=mark,
             name=name or self.wire,
@@ -121,7 +122,7 @@ class StreamUser(User):
             error=type(failure).__name__ if failure is not None else "",
             problem=" ".join(str(failure).split())[:300] if failure is not None else "",
             truncated=isinstance(failure, TruncatedStreamError),
-            lag=self._lag.since(start) * 1000,
+            lag=self._lag.since(start, ended) * 1000,
         )
         self.environment.events.request.fire(
             request_type="STREAM",

@@ -92,7 +92,7 @@ def test_the_lag_since_a_time_is_the_greatest(measured: Sequence[tuple[float, fl
     lag = Lag()
     for time, late in sorted(measured):
         lag.add(time, late)
-    assert lag.since(since) == max((late for time, late in measured if time >= since), default=0.0)
+    assert lag.since(since, 100) == max((late for time, late in measured if time >= since), default=0.0)
 
 
 def test_the_lag_is_what_a_sleep_takes_too_long() -> None:
@@ -105,7 +105,9 @@ def test_the_lag_is_what_a_sleep_takes_too_long() -> None:
     lag = Lag()
     with pytest.raises(StopIteration):
         lag.measure(lambda: clock[0], sleep, 1.0)
-    assert (lag.since(0), lag.since(5), lag.since(5.5)) == (3.0, 3.0, 0.0)
+    assert (lag.since(0, 6), lag.since(5, 6), lag.since(5.5, 6)) == (3.0, 3.0, 0.0)
+    # It has not woken up from the last sleep, which should have ended at 7.
+    assert (lag.since(5.5, 9), lag.since(8.5, 9)) == (2.0, 0.5)
 
 
 @pytest.mark.parametrize(
