@@ -99,6 +99,8 @@ def test_the_source_distribution(dist: Path) -> None:
     )
     known = {str(path) for path in tracked()} | {"PKG-INFO", ".gitignore"}
     assert set(names) - known == set()
+    pages = {name for name in known if re.fullmatch(r"[A-Z]+(\.md)?", name)}
+    assert pages - set(names) == set()
 
 
 def test_its_cassettes_have_no_secrets(dist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,10 +121,11 @@ def test_the_action(tmp_path: Path) -> None:
 
 
 def test_the_action_fails_as_its_commands_do(tmp_path: Path) -> None:
-    """A check that finds something, and a server that can't start, fail the job with their message."""
+    """A check that finds something, a server that can't start and a wrong input fail the job with their message."""
     (tmp_path / "tokentape.yaml").write_text("rules:\n- {contain: hi}\n")
-    for inputs in ({"validate": "tokentape.yaml"}, {"paths": "tokentape.yaml"}, {"paths": "nowhere"}):
-        with pytest.raises(AssertionError, match=r"contain|nowhere"):
+    wrong = ({"validate": "tokentape.yaml"}, {"paths": "tokentape.yaml"}, {"paths": "nowhere"}, {"serve": "yes"})
+    for inputs in wrong:
+        with pytest.raises(AssertionError, match=r"contain|nowhere|the input serve is 'yes': give true or false"):
             Job(tmp_path).use(python=sys.executable, port="0", **inputs)
 
 
