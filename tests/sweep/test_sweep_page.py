@@ -128,10 +128,14 @@ def test_the_example_of_a_sweep() -> None:
 
 
 def test_the_example_of_a_shared_client() -> None:
-    """The page's fixture and test run, each cell with the one HTTP client."""
-    test = "import openai\nimport pytest\n\n\n" + block_with(TEXT, "def http():").replace(
-        '.yaml")', '.yaml", faults=["clean_end"], places=2)'
-    ).replace("    ...", '    client.models.list()\n    fault_sweep.answer("")')
+    """The page's test gives the cells of its page with one HTTP client for all of them."""
+    chat = (
+        '    stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)\n'
+        '    fault_sweep.answer("".join(part.choices[0].delta.content or "" for part in stream if part.choices))'
+    )
+    head = 'import openai\nimport pytest\n\nMESSAGES = [{"role": "user", "content": "Hi"}]\n\n'
+    block = block_with(TEXT, "def http():").replace('.yaml")', '.yaml", faults=["clean_end"])')
     cassette = "cassettes/openai_chat/text.yaml"
-    project = Project.of({"test_page.py": test, cassette: (REPOSITORY / cassette).read_bytes()})
-    assert "errors" not in project.run_pytest(without=LIGHT).outcomes
+    files = {"test_page.py": head + block.replace("    ...", chat)}
+    project = Project.of({**files, cassette: (REPOSITORY / cassette).read_bytes()})
+    project.run_pytest(without=LIGHT).assert_outcomes(passed=3, failed=41)
