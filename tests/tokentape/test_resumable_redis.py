@@ -244,6 +244,28 @@ def test_redis_that_restarts_empty(workers: list[ResumableResponses], redis: Red
     assert source.closed.wait(10)
 
 
+@pytest.mark.parametrize("part", ["", ":events"])
+def test_redis_that_drops_a_key(workers: list[ResumableResponses], redis: RedisServer, part: str) -> None:
+    """Redis whose memory is full may drop any key: readers get an error, the provider is closed, and no one hangs."""
+    source = Source()
+    workers[0].start("a", source.stream)
+    workers[0].start("done", plain_stream(texts(3)))
+    body(workers[0], "done")
+    readers = [worker.open("a").frames() for worker in workers]
+    source.messages.put(ChatMessage("x"))
+    assert next(readers[0]) == next(readers[1])
+    with redis.client() as client:
+        assert client.delete(*(f"tokentape:response:{{{id}}}{part}" for id in ("a", "done"))) == 2  # noqa: A001
+    source.messages.put(ChatMessage("y"))
+    for reader in readers:
+        assert b"EventsDroppedError" in b"".join(reader)
+    assert source.closed.wait(10)
+    for worker in workers:
+        for id in ("a", "done"):  # noqa: A001
+            with pytest.raises(ResponseNotFoundError):
+                worker.open(id)
+
+
 def test_wrong_urls() -> None:
     """A URL that is not usable is an error at once, which does not show its password."""
     for url in ("http://localhost", "redis://", f"redis://:{PASSWORD}@localhost:port"):

@@ -133,14 +133,16 @@ def test_a_signal_ends_what_runs_before_the_server_waits(handlers: list[int]) ->
 
 
 def test_the_end_of_a_lifespan_ends_what_runs() -> None:
-    """Without a signal, and in a thread, as tests run applications."""
+    """Without a signal, and in a thread, as tests run applications, one lifespan after another."""
 
     async def main() -> None:
-        responses, source = ResumableResponses(heartbeat=None), Source()
-        async with responses.lifespan():
-            await responses.astart("a", source.stream)
-        assert await responses.astatus("a") == "failed"
-        assert source.closed.wait(10)
+        responses = ResumableResponses(heartbeat=None)
+        for id in "ab":  # noqa: A001
+            source = Source()
+            async with responses.lifespan():
+                await responses.astart(id, source.stream)
+            assert await responses.astatus(id) == "failed"
+            assert source.closed.wait(10)
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(main())).result()

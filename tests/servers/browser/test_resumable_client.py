@@ -130,3 +130,10 @@ def test_a_refusal_ends_the_client(page: Page) -> None:
     page.evaluate("sessionStorage.chat = '/chat/unknown'")
     page.reload()
     expect(page.get_by_role("status")).to_contain_text("no response 'unknown' is kept")
+
+
+def test_a_success_without_events_ends_the_client(page: Page) -> None:
+    """A page in place of the events, as a login or a proxy sends it, is not requested for ever either."""
+    page.evaluate("sessionStorage.chat = '/index.html'")
+    page.reload()
+    expect(page.get_by_role("status")).to_contain_text("no event stream, but content type text/html")

@@ -17,6 +17,15 @@ KEYS: Final = ("", ":events", ":lease", ":readers")
 
 _NAMES: Final = "local K, EVENTS, LEASE, READERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]\n"
 
+_WHOLE: Final = """
+local function whole(first, last)
+  if redis.call('LLEN', EVENTS) == last - first + 1 then return true end
+  redis.call('DEL', K, EVENTS, LEASE, READERS) -- Redis has dropped the events: its memory is full
+  redis.call('PUBLISH', K, 'changed')
+  return false
+end
+"""
+
 _ADD: Final = f"""
 local function add(from, number, most)
   local first, last, bytes = unpack(redis.call('HMGET', K, 'first', 'last', 'bytes'))
@@ -60,12 +69,12 @@ redis.call('PUBLISH', K, 'changed')
 return 1
 """
 
-_APPEND: Final = f"""{_NAMES}{_ADD}{_END}
+_APPEND: Final = f"""{_NAMES}{_WHOLE}{_ADD}{_END}
 -- ARGV: epoch, most bytes, the ms of the lease and of the keys, status, number of the first event, events.
 -- An event that is there already is not added again. Returns -1 if the response is gone or has ended, 1 if it is to be
 -- stopped.
-local epoch, status, stop, last = unpack(redis.call('HMGET', K, 'epoch', 'status', 'stop', 'last'))
-if epoch ~= ARGV[1] then return -1 end
+local epoch, status, stop, first, last = unpack(redis.call('HMGET', K, 'epoch', 'status', 'stop', 'first', 'last'))
+if epoch ~= ARGV[1] or not whole(first, last) then return -1 end
 if status ~= 'running' then
   return (status == ARGV[5] and tonumber(last) == ARGV[6] + #ARGV - 7) and 0 or -1
 end
@@ -81,10 +90,10 @@ redis.call('PUBLISH', K, 'changed')
 return stop and 1 or 0
 """
 
-_FETCH: Final = f"""{_NAMES}
+_FETCH: Final = f"""{_NAMES}{_WHOLE}
 -- ARGV: known epoch, number of the last known event, most events. Returns false if the response is gone.
 local epoch, status, first, last = unpack(redis.call('HMGET', K, 'epoch', 'status', 'first', 'last'))
-if not epoch then return false end
+if not epoch or not whole(first, last) then return false end
 local after = epoch == ARGV[1] and tonumber(ARGV[2]) or 0
 if after < first - 1 then after = first - 1 end
 local from = after - first + 1
@@ -105,10 +114,12 @@ redis.call('ZREMRANGEBYSCORE', READERS, '-inf', time[1] * 1000 + time[2] / 1000)
 return {{redis.call('ZCARD', READERS), stop and 1 or 0}}
 """
 
-_BURY: Final = f"""{_NAMES}{_ADD}{_END}
+_BURY: Final = f"""{_NAMES}{_WHOLE}{_ADD}{_END}
 -- ARGV: epoch, most bytes, the ms of the keys, events. Ends a response whose worker is lost.
-local epoch, status, last = unpack(redis.call('HMGET', K, 'epoch', 'status', 'last'))
-if epoch ~= ARGV[1] or status ~= 'running' or redis.call('EXISTS', LEASE) == 1 then return 0 end
+local epoch, status, first, last = unpack(redis.call('HMGET', K, 'epoch', 'status', 'first', 'last'))
+if epoch ~= ARGV[1] or status ~= 'running' or redis.call('EXISTS', LEASE) == 1 or not whole(first, last) then
+  return 0
+end
 add(4, last + 1, tonumber(ARGV[2]))
 finish('failed', ARGV[3])
 redis.call('PUBLISH', K, 'changed')

@@ -234,6 +234,7 @@ class ResumableResponses:
         Use it as `FastAPI(lifespan=responses.lifespan)`, or within another one: `async with responses.lifespan(): ...`
         """
         del app
+        self._idle = None  # an application may start again, as in tests
         with installed(self.close):
             try:
                 yield
