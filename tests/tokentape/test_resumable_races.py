@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from tokentape import BufferUnavailableError, ChatMessage, RateLimitError
 from tokentape.clock import MachineClock
 from tokentape.web import MemoryBuffer, RedisBuffer, ResumableResponses
 from tokentape.web.resumable.answers import refusal
+from tokentape.web.resumable.log import EventLog
+from tokentape.web.resumable.pump import Pump
+from tokentape.web.resumable.reader import Reader
 from tokentape_fake_provider import ControlledClock
 
 
@@ -199,3 +203,54 @@ def test_readers_do_not_see_where_redis_is() -> None:
         b'"message":"the response can\'t be read at the moment: come back later"}}'
     )
     assert "hunter2" not in repr(vars(RedisBuffer("redis://user:hunter2@10.1.2.3:6379/0")))
+
+
+def test_readers_that_come_and_go_in_a_silence_leave_nothing() -> None:
+    """While the provider sends nothing, a flood of readers who leave again takes no memory."""
+
+    async def main() -> None:
+        responses, source = ResumableResponses(heartbeat=None), Source()
+        responses.start("a", source.stream)
+        log = (await responses.aopen("a"))._log
+
+        async def come_and_go() -> None:
+            frames = (await responses.aopen("a")).aframes()
+            reading = asyncio.ensure_future(anext(frames))
+            await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await frames.aclose()
+
+        for _ in range(100):
+            await come_and_go()
+        assert len(log._waiting) == 0
+        assert log.readers == 0
+        source.messages.put(None)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["frames", "aframes"])
+def test_nothing_is_kept_beyond_its_age(kind: str) -> None:
+    """After 500 responses, each with a reader, the buffer, the pumps and the readers are gone with their time."""
+    clock = ControlledClock()
+    buffer = MemoryBuffer(max_age=10, clock=clock)
+    responses = ResumableResponses(buffer=buffer, heartbeat=None, clock=clock)
+
+    async def main() -> None:
+        for number in range(500):
+            responses.start(f"{number}", plain_stream(texts(3)))
+            reader = responses.open(f"{number}")
+            if kind == "frames":
+                assert len(list(reader.frames())) > 0
+            else:
+                assert [frame async for frame in reader.aframes()]
+            await clock.aadvance(0.1)
+            assert len(buffer._responses) <= 101
+        await clock.aadvance(10)
+
+    asyncio.run(main())
+    assert (buffer.size, buffer._responses, buffer._ended, responses._running) == (0, {}, {}, set())
+    gc.collect()
+    kept = [found for found in gc.get_objects() if isinstance(found, (Pump, Reader, EventLog))]
+    assert len(kept) < 10, "other than those whose threads are just ending"

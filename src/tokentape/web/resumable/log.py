@@ -37,7 +37,7 @@ class EventLog:
         self._data = bytearray()
         self._ends = array("Q")  # where each event ends, counted from the first that there was
         self._dropped = 0  # the bytes in front of the first that is kept
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: dict[Callable[[], None], None] = {}
         self._lock = threading.RLock()  # the garbage collector may close a reader at any time
 
     @property
@@ -136,8 +136,13 @@ class EventLog:
         with self._lock:
             if self.last > number or self.ended:
                 return False
-            self._waiting.append(wake)
+            self._waiting[wake] = None
             return True
+
+    def forget(self, wake: Callable[[], None]) -> None:
+        """Call `wake` no longer: its reader has left, and there may be no event for long."""
+        with self._lock:
+            self._waiting.pop(wake, None)
 
     def join(self) -> None:
         """Count one more reader."""
@@ -155,6 +160,6 @@ class EventLog:
 
     def _wake(self) -> None:
         with self._lock:
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, {}
         for wake in waiting:
             wake()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from tokentape.errors import EventsDroppedError
@@ -37,6 +38,7 @@ class Reader:
         self._failed = failed
         self._timeouts = timeouts
         self._closed = closed
+        self._wake: Callable[[], None] | None = None
         if not closed:
             log.join()
 
@@ -53,7 +55,8 @@ class Reader:
                     yield data
                     continue
                 changed: Future[None] = Future()
-                if self._log.wait(self.number, lambda: _settle(changed)):  # noqa: B023 - called before the next one
+                self._wake = partial(_settle, changed)
+                if self._log.wait(self.number, self._wake):
                     if self._timeouts.heartbeat is None:
                         changed.result()
                     else:
@@ -71,7 +74,8 @@ class Reader:
                     yield data
                     continue
                 changed = loop.create_future()
-                if self._log.wait(self.number, _Wake(loop, changed)):
+                self._wake = _Wake(loop, changed)
+                if self._log.wait(self.number, self._wake):
                     if self._timeouts.heartbeat is None:
                         await changed
                     else:
@@ -101,6 +105,8 @@ class Reader:
         """Stop counting as a reader."""
         if not self._closed:
             self._closed = True
+            if self._wake is not None:
+                self._log.forget(self._wake)
             self._log.leave()
 
     def __del__(self) -> None:
