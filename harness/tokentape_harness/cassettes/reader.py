@@ -247,8 +247,12 @@ def _headers(raw: Any, part: str) -> Headers:
         pairs = [tuple(pair) for pair in raw]
     else:
         raise CassetteFormatError(f"its {part} has `headers` that are {_kind(raw)}, not a mapping of name to values")
+    # Nearly every name and value is what HTTP allows, which is soon known.
     return tuple(
-        (_header_name(name, part), _line(value, f"the header {name} of its {part}"))
+        (
+            name if type(name) is str and _TOKEN.fullmatch(name) else _header_name(name, part),
+            value if type(value) is str and value.isprintable() else _line(value, f"the header {name} of its {part}"),
+        )
         for name, values in pairs
         for value in (values if isinstance(values, list | tuple) else [values])
     )
