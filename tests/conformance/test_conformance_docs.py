@@ -26,7 +26,7 @@ if not PAGE.exists():
     pytest.skip("the pages are not here: only the package is tested", allow_module_level=True)
 TEXT = PAGE.read_text("utf-8")
 SHOUTING, ADAPTER = (
-    next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if mark in block)
+    next(block for block in re.findall(r"```python[^\n]*\n(.*?)```", TEXT, re.DOTALL) if mark in block)
     for mark in ("@case", "class Adapter")
 )
 OURS = "tokentape_conformance:tokentape_adapter"
