@@ -260,13 +260,16 @@ def test_server_without_folders(folder: Path) -> None:
 def test_refusals_say_what_where_and_what_to_do(
     method: str, path: str, body: Any, status: int, what: str, where: str, control: httpx2.Client
 ) -> None:
-    """Each bad request is told what is wrong, where, and what to do."""
+    """Each bad request is told what is wrong, where, and what to do, with what this server has, not with files."""
     got, error = refused(control.request(method, path, json=body))
     assert got == status
     assert what in error["what"]
     assert error["where"].startswith(f"{method} /_tokentape{path.partition('?')[0]}")
     assert error["where"].endswith(where)
     assert error["do"]
+    assert "docs/" not in error["do"]
+    _, document, page = error["do"].partition("/_tokentape")
+    assert not document or control.get(page).is_success
 
 
 def test_body_that_is_no_json(control: httpx2.Client) -> None:

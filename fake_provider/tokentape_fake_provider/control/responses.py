@@ -8,7 +8,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-DOCUMENT: Final = "docs/control-api.md"
+DOCUMENT: Final = "/_tokentape/openapi.json"
+"""Where a running server lists its routes and their fields: an error leads there, as pip brings no docs."""
 
 
 class ProblemDetail(msgspec.Struct, frozen=True):

@@ -49,7 +49,7 @@ def test_an_item_that_is_wrong_is_explained(server: FakeProviderServer, console:
     alert = console.page.get_by_role("alert")
     expect(alert).to_contain_text("Object contains unknown field `choice`")
     expect(alert).to_contain_text("$.items[0]")
-    expect(alert).to_contain_text("→ see docs/control-api.md")
+    expect(alert).to_contain_text("→ see /_tokentape/openapi.json")
     text.fill('{"script": ')
     console.press("Push script")
     expect(alert).to_contain_text("the text is not JSON")
