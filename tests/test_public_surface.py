@@ -43,7 +43,7 @@ DOORS = {
         OutputBuffer
     """,
     "tokentape.telemetry": """
-        instrument trace uninstrument
+        Conventions instrument trace uninstrument
     """,
     "tokentape_fake_provider": """
         AppConfig Audio Choice Citation Condition ControlledClock CustomFault Embeddings Error

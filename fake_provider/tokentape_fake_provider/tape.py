@@ -109,6 +109,8 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     head: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.frames, list):  # as JSON is decoded: two equal tapes have equal frames
+            msgspec.structs.force_setattr(self, "frames", tuple(self.frames))
         if not self.head and (self.frames or self.end == "complete"):
             raise ValueError("a tape without `head` must have no frames, and an `end` other than complete")
 

@@ -17,7 +17,7 @@ import yaml
 _KEY: Final = r"[A-Za-z][A-Za-z0-9_-]{0,99}"
 _LINE: Final = re.compile(rf"( *)(- )?(?:({_KEY}):(?: |$))?(.*)\n", re.MULTILINE)
 _BLOCK: Final = re.compile(r"\|(2?)([-+]?)")
-_QUOTED: Final = re.compile(r"'([^']*+(?:''[^']*+)*+)'")
+_QUOTED: Final = re.compile(r"'([^']*(?:''[^']*)*)'")
 # A text that needs no quotes: no indicator begins it, and no ": " or " #" is in it.
 _UNQUOTED: Final = re.compile(r"[^ ,\[\]{}#&*!|>'\"%@`][ -~]*(?<! )")
 _INDICATOR: Final = re.compile(r":(?: |\Z)| #|\A(?:[-?](?: |\Z)|---|\.\.\.|[^ -~])")
@@ -144,7 +144,7 @@ class _Reader:
 @cache
 def _single_items(margin: int) -> re.Pattern[str]:
     """Lines with this margin, of keys that each have a list of one text, as headers do."""
-    return re.compile(rf"(?: {{{margin}}}{_KEY}:\n {{{margin}}}- (?!{_KEY}:[ \n]).*\n(?! {{{margin}}}- ))++")
+    return re.compile(rf"(?: {{{margin}}}{_KEY}:\n {{{margin}}}- (?!{_KEY}:[ \n]).*\n(?! {{{margin}}}- ))+")
 
 
 @cache
