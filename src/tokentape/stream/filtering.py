@@ -13,7 +13,7 @@ from tokentape.filters.text_filter import FilterChain, FilterFactory
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
-from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text
+from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text, is_plain_text
 from tokentape.stream.closing import close_iterator
 from tokentape.stream.output_metadata import without_tokens
 from tokentape.text_run import TextRun
@@ -59,7 +59,11 @@ class StreamFilter:
 
     def _fold(self) -> None:
         items, self._unfolded = self._unfolded, []
-        texts: list[ChatMessage] = []  # successive ones are folded at once
+        texts = [item for item in items if is_plain_text(item)]
+        if len(texts) == len(items):
+            self._received.add_texts(texts)
+            return
+        texts.clear()  # successive ones are folded at once
         for item in items:
             if not isinstance(item, TextRun) and not has_more_than_text(item):
                 texts.append(item)
@@ -75,11 +79,12 @@ class StreamFilter:
     def feed(self, item: Item) -> Item | tuple[ChatMessage, ...]:
         """Return what is shown of an item: the item or a changed chunk, or any number of chunks."""
         self._unfolded.append(item)
-        if isinstance(item, TextRun):
+        if type(item) is ChatMessage:
+            chunk, received = item, item.text
+        elif isinstance(item, TextRun):
             chunk, received = item[0], "".join([chunk.text for chunk in item])
         else:
-            if item.__class__ is not ChatMessage:
-                has_more_than_text(item)  # raises if it is no chunk
+            has_more_than_text(item)  # raises if it is no chunk
             chunk, received = item, item.text
         text = self._open.get(chunk.index)
         if text is None or not received or chunk.reasoning or chunk.refusal or chunk.finish_reason is not None:
@@ -98,7 +103,10 @@ class StreamFilter:
                 self.changed = True
                 if len(self._unfolded) > _UNFOLDED:
                     self._fold()
-                chunk = _with_texts(_joined(item), text=shown_text)
+                if chunk is not item:
+                    chunk = _joined(item)
+                # As `_with_texts` does, in a quarter of its time.
+                chunk = msgspec.structs.replace(chunk, text=shown_text, metadata=without_tokens(chunk.metadata))
                 return chunk if shown_text or not _is_empty(chunk) else ()
         self.changed = True
         return tuple(shown)
