@@ -163,6 +163,10 @@ def pipeline(
             help="Where a reader comes back to a response with Last-Event-ID; {id} there and in the request is its id.",
         ),
     ] = "",
+    kept: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="S", help="How many s after its end a response is kept for --rejoin, at most."),
+    ] = None,
     provider_port: ProviderPort = None,
     lacks: Lacks = None,
     declare: Declare = None,
@@ -179,6 +183,7 @@ def pipeline(
         reader,
         until=until,
         rejoin=rejoin,
+        kept=kept,
         path=path,
         method=request,
         header=header,

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from tests.conformance.mutants import outcome
-from tests.conformance.pipeline_mutants.rejoining import REJOINABLE
+from tests.conformance.pipeline_mutants.rejoining import REJOINABLE, Rejoinable
 from tests.conformance.pipelines.chatting import astream, stream
-from tokentape.web import ResumableResponses
+from tokentape.web import MemoryBuffer, ResumableResponses
 from tokentape_conformance.execution import run_case
 from tokentape_conformance.pipeline.options import PipelineOptions
 from tokentape_conformance.pipeline.pipeline import Pipeline
@@ -25,10 +25,12 @@ from tokentape_conformance.plan import plan
 
 pytestmark = pytest.mark.slow
 
+KEPT = 3.0
+
 
 def asgi_app(format: Any) -> Any:  # noqa: A002
     """An app of plain ASGI."""
-    responses = ResumableResponses(format=format)
+    responses = ResumableResponses(format=format, buffer=MemoryBuffer(max_age=KEPT))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -43,7 +45,7 @@ def asgi_app(format: Any) -> Any:  # noqa: A002
 
 def flask_app() -> flask.Flask:
     """An app of Flask."""
-    app, responses = flask.Flask(__name__), ResumableResponses()
+    app, responses = flask.Flask(__name__), ResumableResponses(buffer=MemoryBuffer(max_age=KEPT))
 
     @app.get("/start/<response_id>")
     def begin(response_id: str) -> Any:
@@ -71,7 +73,7 @@ SOME = [f"pipeline/rejoining/{name}" for name in ("again-and-again", "two-reader
 def test_the_librarys_own_pass(make: Callable[[], Any], cases: list[str]) -> None:
     """The cases of readers that come back pass."""
     before = dict(os.environ)
-    options = msgspec.structs.replace(REJOINABLE, patience=2.0, limit=15.0)
+    options = msgspec.structs.replace(REJOINABLE, kept=KEPT, patience=2.0, limit=15.0)
     target = Pipeline("own", options, app=make())
     try:
         planned = [each for each in plan(SUITE, target) if each.case.id in cases]
@@ -82,6 +84,23 @@ def test_the_librarys_own_pass(make: Callable[[], Any], cases: list[str]) -> Non
         os.environ.update(before)
     assert len(results) == len(cases)
     assert [(case, result.findings) for case, result in results.items() if result.status != "passed"] == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [
+        (None, "expiry: no --kept, how long a response is kept after its end"),
+        (900.0, "expiry: a response is kept for 900 s, but the suite waits at most 2 s (--limit)"),
+    ],
+)
+def test_expiry_is_skipped_with_a_reason(kept: float | None, reason: str) -> None:
+    """The suite waits for the end of a response's time only if it is known and not too long."""
+    target = Pipeline("ground", msgspec.structs.replace(REJOINABLE, kept=kept), app=Rejoinable())
+    try:
+        result = outcome("pipeline", target, "pipeline/rejoining/expired", "openai_chat", timeout=30.0)
+    finally:
+        target.close()
+    assert (result.status, result.reason) == ("skipped", reason)
 
 
 @pytest.mark.parametrize(("is_broken", "status"), [(False, "passed"), (True, "failed")])

@@ -23,6 +23,7 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
         "errors": "errors are reported to the reader",
         "tools": "the app offers tools to the model, runs them, and streams the follow-up",
         "rejoin": "a reader may come back to a response, with `Last-Event-ID`; `--rejoin` is where",
+        "expiry": "a response is kept for `--kept` seconds after its end, which the suite may wait for",
         "restart": "a command serves the target, which can be restarted",
         "relay": "the output is the provider's own wire format",
     }
@@ -31,15 +32,16 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class PipelineOptions(AppOptions, frozen=True, forbid_unknown_fields=True):
-    """Those of `AppOptions`, and four more.
+    """Those of `AppOptions`, and five more.
 
     `through` means a gateway: the suite itself sends a provider's request, for `model`. `rejoin` is the path or URL at
-    which a reader comes back; `{id}` in it and in the request is the id of the response. `reported_by` is that of
-    `FlushOptions`.
+    which a reader comes back; `{id}` in it and in the request is the id of the response. `kept` is how many s after its
+    end a response is kept, at most. `reported_by` is that of `FlushOptions`.
     """
 
     through: bool = False
     rejoin: str = ""
+    kept: float | None = None
     model: str = "tokentape"
     reported_by: str = ""
 

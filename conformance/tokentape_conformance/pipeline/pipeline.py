@@ -180,6 +180,14 @@ class Pipeline(AppTarget):
                 return "http: the messages of a WebSocket have no headers"
             case "rejoin" if not self.options.rejoin:
                 return "rejoin: no --rejoin, where a reader could come back"
+            case "expiry":
+                kept, limit = self.options.kept, self.options.limit
+                if kept is None:
+                    return "expiry: no --kept, how long a response is kept after its end"
+                if kept > limit:
+                    return (
+                        f"expiry: a response is kept for {kept:g} s, but the suite waits at most {limit:g} s (--limit)"
+                    )
             case "restart" if not self.options.command:
                 return "restart: only an app that a command serves can be restarted"
             case "tools" if through:

@@ -14,7 +14,7 @@ from tokentape_conformance.pipeline.options import PipelineOptions
 from tokentape_conformance.pipeline.pipeline import Pipeline
 
 REJOINABLE: PipelineOptions = msgspec.structs.replace(
-    HURRIED, path="/start/{id}", rejoin="/back/{id}", lacks="leaving=a response goes on without readers"
+    HURRIED, path="/start/{id}", rejoin="/back/{id}", kept=1.0, lacks="leaving=a response goes on without readers"
 )
 
 
@@ -78,6 +78,11 @@ class Rejoinable(Ground):
         log.ended = True
         async with log.changed:
             log.changed.notify_all()
+        asyncio.get_running_loop().call_later(REJOINABLE.kept or 0.0, self.expire, log)
+
+    def expire(self, log: Log) -> None:
+        """Keep a response no longer."""
+        self.logs = {key: value for key, value in self.logs.items() if value is not log}
 
     async def answer(self, response_id: str, headers: dict[bytes, bytes], send: Any) -> None:
         """Answer a reader, from its cursor on."""
@@ -147,7 +152,7 @@ class ForgetsAtTheEnd(Rejoinable):
 
     async def generate(self, log: Log, stream: Any) -> None:
         await super().generate(log, stream)
-        self.logs = {key: value for key, value in self.logs.items() if value is not log}
+        self.expire(log)
 
 
 @broken("lagging-reader")
@@ -185,6 +190,49 @@ class RequestsAgain(Rejoinable):
 
 
 @broken("expired")
+class ExpiredStartsAnew(Rejoinable):
+    """A reader of a response that is not kept starts a new one."""
+
+    async def answer(self, response_id: str, headers: dict[bytes, bytes], send: Any) -> None:
+        log = self.logs.get(response_id)
+        if log is None:
+            log = self.logs[response_id] = Log()
+            log.task = asyncio.ensure_future(self.generate(log, await self.open()))
+        await super().answer(response_id, headers, send)
+
+
+@broken("expired")
+class ExpiredInPart(Rejoinable):
+    """Of a response that expires, the last events stay."""
+
+    def expire(self, log: Log) -> None:
+        log.frames[:-2] = [b": \n\n"] * (len(log.frames) - 2)
+
+
+@broken("expired")
+class NeverExpires(Rejoinable):
+    """A response is kept for ever."""
+
+    def expire(self, log: Log) -> None:
+        """Do nothing."""
+
+
+@broken("expired")
+class ExpiredForTheNew(Rejoinable):
+    """An expired response is refused to who comes without a cursor; others receive an empty success."""
+
+    async def gone(self, send: Any) -> None:
+        await self.head(send)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def answer(self, response_id: str, headers: dict[bytes, bytes], send: Any) -> None:
+        if b"last-event-id" in headers or response_id in self.logs:
+            await super().answer(response_id, headers, send)
+        else:
+            await super().gone(send)
+
+
+@broken("unknown", "expired")
 class EmptySuccess(Rejoinable):
     """An unknown response is an empty one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from uuid import uuid4
 
 from tokentape_conformance.case_registry import case
@@ -93,21 +94,55 @@ def requested_once(trial: PipelineTrial) -> None:
 
 
 @case(
-    "pipeline/rejoining/expired",
-    "A response that is not kept, or not any longer, is refused, not answered by an empty success.",
+    "pipeline/rejoining/unknown",
+    "A response that never was is refused, not answered by an empty success.",
     source=SOURCE,
     needs=["rejoin"],
 )
+def unknown(trial: PipelineTrial) -> None:
+    for cursor in ("", _FOREIGN):
+        _expect_refusal(trial, uuid4().hex, cursor, "a reader of an unknown response")
+
+
+@case(
+    "pipeline/rejoining/expired",
+    "A response that is no longer kept is refused: no part of it comes, and the provider is not requested again.",
+    source=SOURCE,
+    needs=["rejoin", "expiry"],
+)
 def expired(trial: PipelineTrial) -> None:
-    target = with_headers(with_id(trial.pipeline.back, uuid4().hex), {"Last-Event-ID": _FOREIGN})
-    assert target is not None
+    response_id, markers = uuid4().hex, trial.markers()
+    with (
+        trial.bench.answering(rule_of(markers), Instant()),
+        trial.bench.reading(markers, with_id(trial.bench.target, response_id)) as run,
+    ):
+        trial.outputs.append(run.output)
+        trial.wait_for_end(run.output)
+        events = events_of(run.output.body)
+        if not events:
+            trial.fail("the response before it expires", Prose("no event"), Prose("server-sent events"))
+        kept = trial.options.kept or 0.0
+        time.sleep(kept + min(0.25, trial.options.patience))
+        requests = len(trial.provider_requests)
+        for number in (0, 1, len(events) // 2, len(events)):
+            cursor = events[number - 1].id if number else ""
+            who = f"a reader of {number} events, {kept:g} s after the end of the response"
+            _expect_refusal(trial, response_id, cursor, who)
+        again = len(trial.provider_requests) - requests
+        trial.expect("the requests to the provider for an expired response", again, 0)
+
+
+def _expect_refusal(trial: PipelineTrial, response_id: str, cursor: str, who: str) -> None:
+    target = with_id(trial.pipeline.back, response_id)
+    if cursor:
+        target = with_headers(target, {"Last-Event-ID": cursor}) or target
     with trial.bench.connection(trial.markers(), target) as run:
         trial.outputs.append(run.output)
         trial.wait_for_end(run.output)
         status = None if run.output.head is None else run.output.head.status
         if status is None or not (400 <= status < 500 or status == 204):
             seen = Prose(f"status {status}, and {len(run.output.body)} bytes")
-            trial.fail("the answer to a reader of an unknown response", seen, Prose("a status of 4xx, or 204"))
+            trial.fail(f"the answer to {who}", seen, Prose("a status of 4xx, or 204"))
 
 
 @case(
