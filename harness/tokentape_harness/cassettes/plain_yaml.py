@@ -7,9 +7,9 @@ would; the rest is left to PyYAML.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -24,11 +24,21 @@ _INDICATOR: Final = re.compile(r":(?: |\Z)| #|\A(?:[-?](?: |\Z)|---|\.\.\.|[^ -~
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,14})(\.\d{1,15})?")
 _ASCII: Final = bytes((*b"\t\n", *range(0x20, 0x7F)))
 _WIDEST = 40
+_SHORT = 200
 _RESOLVERS: Final[Mapping[str, list[tuple[str, re.Pattern[str]]]]] = yaml.SafeLoader.yaml_implicit_resolvers
+
+
+Result = TypeVar("Result")
 
 
 class _OtherError(Exception):
     """This is not plain."""
+
+
+def _remembered(function: Callable[[str], Result]) -> Callable[[str], Result]:
+    """Remember the results for short texts; a long one, such as a body, does not stay in memory."""
+    remembered = lru_cache(maxsize=4096)(function)
+    return lambda text: remembered(text) if len(text) <= _SHORT else function(text)
 
 
 @cache
@@ -164,7 +174,7 @@ def _end_of_block(margin: int) -> re.Pattern[str]:
     return re.compile(rf"\n(?!\n| {{{margin}}})")
 
 
-@lru_cache(maxsize=4096)
+@_remembered
 def _unquoted(written: str) -> str | int | float:
     """The value of a scalar without quotes."""
     if _UNQUOTED.fullmatch(written) is None or _INDICATOR.search(written):
@@ -193,7 +203,7 @@ def _scalar(written: str) -> str | int | float | list[Any] | dict[str, Any]:
 
 
 def _lines(value: Any, margin: str) -> Iterator[str]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, item in value.items():
             if not isinstance(key, str) or len(key) > 100:
                 raise _OtherError
@@ -203,7 +213,7 @@ def _lines(value: Any, margin: str) -> Iterator[str]:
                 yield from _lines(item, margin if isinstance(item, list) else f"{margin}  ")
             else:
                 yield f"{name} {_written(item)}\n"
-    elif isinstance(value, list):
+    elif isinstance(value, list) and value:
         for item in value:
             if isinstance(item, dict | list):
                 raise _OtherError
@@ -222,7 +232,7 @@ def _written(value: Any) -> str:
     raise _OtherError
 
 
-@lru_cache(maxsize=4096)
+@_remembered
 def _written_text(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise _OtherError

@@ -17,6 +17,8 @@ from vcr import matchers
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.shape import Shape, shape_of
 from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
+from tokentape_harness.recording.redactor import plain_request
+from tokentape_harness.redaction.redact import plain_body
 
 NAME = "llm_body"
 
@@ -126,11 +128,10 @@ def _is_form_of(request: Any, recorded: Any) -> bool:
 
 
 def json_body(request: Any) -> Any:
-    """The body of vcrpy's request as a JSON value, or its bytes where it is not JSON."""
-    body = request.body_bytes
-    if body is None:
+    """The body of vcrpy's request as a JSON value, or its bytes where it is not JSON; without its content coding."""
+    if request.body_bytes is None:
         return b""
-    data = bytes(body) if isinstance(body, bytes | bytearray) else str(body).encode()
+    data, _ = plain_body(plain_request(request))
     try:
         coding = json.detect_encoding(data)
         return msgspec.json.decode(data if coding == "utf-8" else data.decode(coding))

@@ -76,7 +76,10 @@ class Redactor:
 
     def request(self, request: Request) -> Request:
         """The request as the file holds it; it is matched and shown in errors in this form."""
-        redacted = redact_request(plain_request(request), self.rules, self._searched)
+        plain = plain_request(request)
+        # As in the file, which holds the credentials of no request before this one.
+        self.learn(values.Interaction(plain, values.Response()))
+        redacted = redact_request(plain, self.rules.adding(secrets=self.credentials), self._searched)
         body = request.body if redacted.body is None else redacted.body
         return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,10 +13,13 @@ from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, Sender, WebSocket,
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.content_coding import ContentCodingError, ContentDecoder, split_codings
 from tokentape_harness.cassettes.model import Response, StreamRecord, header_values
+from tokentape_harness.errors import CassetteWarning
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.stream_end import COMPLETE, StreamEnd, reached_end, stream_end_of
 
 _SMALL = 65536
+_UNDECODED = re.compile(r"[\udc80-\udcff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
 class ResponseRecorder:
@@ -89,13 +94,15 @@ class ResponseRecorder:
         """Record status line and headers; `decoded` if the client passes bodies on without their content coding."""
         self._start = self._since()
         self._http_version = None if http_version == "HTTP/1.1" else http_version
-        self._status, self._message, self._headers = status, message, tuple(headers)
+        self._status, self._message = status, _recordable(message)
+        self._headers = tuple((name, _recordable(value)) for name, value in headers)
         codings = split_codings(header_values(self._headers, "content-encoding"))
         if codings:
             try:
                 self._decoder = None if decoded else ContentDecoder(codings)
-            except ContentCodingError:
-                return  # the body is kept as it arrives
+            except ContentCodingError as error:
+                # The client, which has no decoder for it either, gets the same bytes on replay.
+                warnings.warn(f"a body is recorded as it arrives: {error}", CassetteWarning, stacklevel=2)
             self._encoding = ", ".join(codings)
             self._headers = tuple(pair for pair in self._headers if pair[0].lower() != "content-encoding")
 
@@ -194,6 +201,14 @@ class ResponseRecorder:
         """Keep the bytes as they arrived: they are not in the coding that their header names."""
         self._decoder = None
         self._pieces = self._wire_pieces
+
+
+def _recordable(text: str) -> str:
+    """A header's value as a cassette can hold it: bytes that a client could not decode (aiohttp's surrogates) are
+    latin-1, as in `http.client`, and control characters are question marks."""
+    if text.isprintable():
+        return text
+    return _CONTROL.sub("?", _UNDECODED.sub(lambda match: chr(ord(match.group()) - 0xDC00), text))
 
 
 def _iso(moment: datetime) -> str:

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tokentape_harness.cassettes import plain_yaml
+from tokentape_harness.cassettes import plain_yaml, yaml_io
+from tokentape_harness.errors import CassetteFormatError
 
 _CASSETTES = sorted((Path(__file__).parents[3] / "cassettes").rglob("*.yaml"))
 _FILE = _CASSETTES[0].read_text()
@@ -113,6 +114,20 @@ def test_write_is_what_pyyaml_writes(value: dict[str, Any], indent: int) -> None
         value, Dumper=yaml.CSafeDumper, allow_unicode=True, default_flow_style=False, sort_keys=False, width=2**31 - 1
     )
     assert written is None or written == "".join(" " * indent + line for line in dumped.splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("value", [{}, []])
+def test_an_empty_document_is_written(value: Any) -> None:
+    """An empty mapping or list is a document of its own, and not nothing."""
+    assert yaml.load(yaml_io.dump(value, 0), yaml.CSafeLoader) == value
+
+
+def test_more_values_than_a_cassette_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain file has no more values than any other."""
+    monkeypatch.setattr(yaml_io, "_MOST", 100)
+    assert yaml_io.load(b"a:\n" + b"- b\n" * 90)
+    with pytest.raises(CassetteFormatError, match="more than"):
+        yaml_io.load(b"a:\n" + b"- b\n" * 101)
 
 
 @pytest.mark.parametrize("path", _CASSETTES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-_State = Literal["size", "data", "after data", "trailers", "done"]
+_State = Literal["size", "data", "after data", "trailers", "done", "damaged"]
 
 
 class PlainBody:
@@ -13,6 +13,8 @@ class PlainBody:
 
     def __init__(self, length: int | None) -> None:
         self._left = length
+
+    damaged = False
 
     @property
     def ended(self) -> bool:
@@ -47,6 +49,11 @@ class ChunkedBody:
         return self._state in ("trailers", "done")
 
     @property
+    def damaged(self) -> bool:
+        """Whether a size is not a number: the client raises its own error at this line."""
+        return self._state == "damaged"
+
+    @property
     def may_end(self) -> bool:
         """Whether the connection's end is the body's end."""
         return self.ended
@@ -58,7 +65,7 @@ class ChunkedBody:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The chunks that these bytes complete."""
         position = 0
-        while position < len(data) and self._state != "done":
+        while position < len(data) and self._state not in ("done", "damaged"):
             if self._state == "data":
                 taken = data[position : position + self._left]
                 self._chunk += taken
@@ -85,8 +92,7 @@ class ChunkedBody:
                 try:
                     self._left = int(line.partition(b";")[0], 16)
                 except ValueError:
-                    self._left = 0  # the client raises its own error at this line
-                    self._state = "done"
+                    self._state = "damaged"
                     return
                 self._state = "data" if self._left else "trailers"
             case _:

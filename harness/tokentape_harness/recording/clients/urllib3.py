@@ -54,6 +54,7 @@ def _patched_make_request(recorder: Recorder, package: Any, original: Callable[.
         call.apply_defaults()
         arguments = call.arguments
         pool, preload = arguments["self"], arguments["preload_content"]
+        arguments["body"] = _simple_body(arguments["body"])
         request = Request(
             arguments["method"], _uri(pool, arguments["url"]), arguments["body"], dict(arguments["headers"] or {})
         )
@@ -89,6 +90,16 @@ def _patched_make_request(recorder: Recorder, package: Any, original: Callable[.
         return response
 
     return make_request
+
+
+def _simple_body(body: Any) -> Any:
+    """A body that vcrpy can take: of a buffer its bytes, and of an iterable chunks of bytes; others as they are."""
+    if body is None or isinstance(body, str | bytes) or hasattr(body, "read"):
+        return body
+    try:
+        return bytes(memoryview(body))
+    except TypeError:
+        return iter([chunk.encode() if isinstance(chunk, str) else bytes(chunk) for chunk in body])
 
 
 def _uri(pool: Any, url: str) -> str:
@@ -155,6 +166,8 @@ class _RecordedFile:
             self._recording.chunk(piece)
         if self._body.ended:
             self._recording.complete()
+        elif self._body.damaged:
+            self._recording.failed(http.client.IncompleteRead(b""))
         elif size and not data:
             self._end_of_connection()
         return data
