@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.http import HttpRequest
+from django.middleware.gzip import GZipMiddleware
 from django.test import AsyncRequestFactory, RequestFactory
 
 from tokentape import AsyncStreamedChatMessageIterator, ChatMessage, ConfigurationError, StreamedChatMessageIterator
-from tokentape.web import StreamingChatHttpResponse
+from tokentape.web import ResumableResponses, StreamingChatHttpResponse
 
 if not settings.configured:
     settings.configure()
@@ -138,3 +139,27 @@ def test_under_asgi_a_cancelled_answer_closes_the_stream() -> None:
 
     assert asyncio.run(main()) == "cancelled"
     assert closed == [True]
+
+
+def answer(request: HttpRequest, kind: str) -> Any:
+    """A response of either kind."""
+    if kind == "streaming":
+        return StreamingChatHttpResponse(request, plain(), format="sse")
+    responses = ResumableResponses()
+    responses.start("a", plain())
+    return responses.django(request, "a")
+
+
+@pytest.mark.parametrize("kind", ["streaming", "resumable"])
+@pytest.mark.parametrize("factory", [RequestFactory, AsyncRequestFactory])
+def test_the_gzip_middleware_leaves_it_alone(factory: Any, kind: str) -> None:
+    """It would hold the response to its end under WSGI, and compress each piece for itself under ASGI."""
+    request = factory().get("/chat", headers={"accept-encoding": "gzip"})
+    response = GZipMiddleware(lambda request: answer(request, kind))(request)
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in response])
+
+    body = asyncio.run(read()) if response.is_async else b"".join(response)
+    assert "content-encoding" not in response.headers
+    assert body.endswith(b'event: done\ndata: {"finish_reason":null,"usage":{}}\n\n')

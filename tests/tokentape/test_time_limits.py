@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from tokentape import (
     ConfigurationError,
     RequestTimeoutError,
     StreamedChatMessageIterator,
+    stream_bytes,
     streaming_failed,
 )
 from tokentape.providers import OpenAIChat
@@ -126,6 +128,78 @@ async def test_the_machines_clock_ends_a_silent_read_on_every_event_loop(drive: 
     stream = drive.of(source()).limit_time(idle=0.01)
     with pytest.raises(RequestTimeoutError):
         await drive.read(stream)
+
+
+@on_event_loops
+async def test_a_source_that_turns_its_cancellation_into_an_error(drive: Plain) -> None:
+    """The reader receives the error of the limit, whose cause is the source's."""
+
+    async def source() -> AsyncIterator[ChatMessage]:
+        import anyio
+
+        yield ChatMessage("a")
+        try:
+            await anyio.sleep_forever()
+        except BaseException:
+            raise OSError("connection lost") from None
+
+    stream = drive.of(source()).limit_time(idle=0.01)
+    with pytest.raises(RequestTimeoutError, match="sent nothing") as failed:
+        await drive.read(stream)
+    assert isinstance(failed.value.__cause__, OSError)
+    assert stream.text == "a"
+
+
+@both
+async def test_limits_that_are_never_reached(drive: Plain) -> None:
+    """Infinite ones, and ones longer than the machine can wait, limit nothing."""
+    for seconds in (math.inf, 1e12):
+        assert await drive.text(drive.stream("a", "b").limit_time(idle=seconds)) == "ab"
+
+
+def test_whose_time_counts() -> None:
+    """A slow reader's time counts for `total`, not for `idle`; a follow-up has a total of its own."""
+    clock = ControlledClock()
+
+    def source() -> Iterator[ChatMessage]:
+        yield from map(ChatMessage, "abc")
+
+    def read(stream: StreamedChatMessageIterator) -> str:
+        text = ""
+        for message in stream:
+            clock.advance(30)
+            text += message.text
+        return text
+
+    assert read(StreamedChatMessageIterator(source()).limit_time(idle=20, clock=clock)) == "abc"
+    with pytest.raises(RequestTimeoutError, match=r"after 50 s \(total\)") as failed:
+        read(StreamedChatMessageIterator(source()).limit_time(total=50, clock=clock))
+    assert failed.value.output is not None
+    assert failed.value.output.text == "ab"
+    stream = StreamedChatMessageIterator(source()).limit_time(total=100, clock=clock)
+    stream.add_callback(lambda _: StreamedChatMessageIterator(source()))
+    assert read(stream) == "abcabc"
+
+
+@pytest.mark.parametrize(
+    ("wire", "ping"),
+    [("openai_chat", b": ping\n\n"), ("anthropic_messages", b'event: ping\ndata: {"type":"ping"}\n\n')],
+)
+def test_pings_are_nothing(wire: str, ping: bytes) -> None:
+    """A provider that sends only comments or pings has sent nothing for the idle limit."""
+    clock, failed = ControlledClock(), threading.Event()
+
+    def pings() -> Iterator[bytes]:
+        clock.wait_for_deadline()
+        clock.advance(30)
+        yield ping
+        clock.advance(30)
+        failed.wait(10)
+
+    stream = stream_bytes(pings(), wire).limit_time(idle=50, clock=clock)
+    with pytest.raises(RequestTimeoutError, match="sent nothing for 50 s"):
+        list(stream)
+    failed.set()
 
 
 @both

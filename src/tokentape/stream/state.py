@@ -205,7 +205,9 @@ class StreamState(Generic[CallbackT]):
         """Fail the stream if it sends nothing for `idle` s, or is not complete `total` s after the first read.
 
         The error is a `RequestTimeoutError`; the partial output stays. The times follow `clock`, by default the
-        machine's. A plain stream is then read in a thread. Follow-up streams get the same limits. Returns the stream.
+        machine's. Pings and comments of the provider are nothing; `idle` counts only while the stream is read, `total`
+        also what the reader does between. A plain stream is then read in a thread. Follow-up streams get the same
+        limits, each for itself. Returns the stream.
         Raises `ConfigurationError` if the stream was begun, without a limit, or for one that is not positive.
         """
         limits = TimeLimits(idle, total, clock)

@@ -72,18 +72,23 @@ async def alimited(source: AsyncIterable[ItemT], limits: TimeLimits) -> AsyncIte
     iterator, began = aiter(source), limits.now()
     try:
         while True:
-            item = None
+            item, scope = None, anyio.CancelScope()
             seconds = limits.left(began)
-            with anyio.CancelScope() as scope:
-                if limits.clock is None:
-                    scope.deadline = anyio.current_time() + seconds
-                    item = await anext(iterator, None)
-                else:
-                    call = limits.clock.call_at((limits.now() + seconds) * 1000.0, scope.cancel)
-                    try:
+            try:
+                with scope:
+                    if limits.clock is None:
+                        scope.deadline = anyio.current_time() + seconds
                         item = await anext(iterator, None)
-                    finally:
-                        call.cancel()
+                    else:
+                        call = limits.clock.call_at((limits.now() + seconds) * 1000.0, scope.cancel)
+                        try:
+                            item = await anext(iterator, None)
+                        finally:
+                            call.cancel()
+            except Exception as error:
+                if scope.cancel_called:  # the source reports its cancellation as an error of its own
+                    raise limits.passed(began) from error
+                raise
             if scope.cancelled_caught:
                 raise limits.passed(began)
             if item is None:

@@ -66,7 +66,7 @@ class Timeouts(NamedTuple):
     def wait_done(self, future: concurrent.futures.Future[Any], seconds: float) -> bool:
         """`await_done` without an event loop."""
         if self.clock is None or future.done():
-            return bool(concurrent.futures.wait((future,), seconds).done)
+            return bool(concurrent.futures.wait((future,), min(seconds, threading.TIMEOUT_MAX)).done)
         passed = threading.Event()
         future.add_done_callback(lambda _: passed.set())
         call = self.clock.call_at(self.clock.now() + seconds * 1000.0, passed.set)

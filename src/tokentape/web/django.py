@@ -22,7 +22,19 @@ from tokentape.web.frames import Format
 from tokentape.web.wsgi import wsgi_stream
 
 
-class StreamingChatHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  # Django has no types
+class UncompressedHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  # Django has no types
+    """A streamed response that Django's GZipMiddleware leaves alone.
+
+    The middleware would hold it to its end under WSGI; under ASGI it would compress each piece for itself, of which
+    browsers based on Chromium read only the first.
+    """
+
+    def has_header(self, header: str) -> bool:
+        """Return whether the response has a header; for `Content-Encoding` True, at which the middleware skips it."""
+        return header.lower() == "content-encoding" or bool(super().has_header(header))
+
+
+class StreamingChatHttpResponse(UncompressedHttpResponse):
     """A response that sends each message of a stream at once, and closes the stream when the reader disconnects.
 
         def chat(request):

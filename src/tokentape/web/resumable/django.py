@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 try:
     from django.core.handlers.asgi import ASGIRequest
-    from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+    from django.http import HttpRequest, HttpResponse, HttpResponseBase
 except ModuleNotFoundError as missing:
     from tokentape.errors import ConfigurationError
 
@@ -17,6 +17,7 @@ except ModuleNotFoundError as missing:
 
 from tokentape.errors import ResumeError
 from tokentape.web.disconnect import reader_left
+from tokentape.web.django import UncompressedHttpResponse
 from tokentape.web.resumable.answers import NOTHING_LEFT, Refusal, refusal
 from tokentape.web.resumable.cursor import requested_cursor
 from tokentape.web.resumable.reader import Reader
@@ -74,7 +75,7 @@ def _response(reader: Reader, headers: dict[str, str], request: HttpRequest) -> 
         if isinstance(request, ASGIRequest)
         else WSGIStream(reader.frames(), reader.close, headers, reader_left(request.META))
     )
-    return StreamingHttpResponse(body, headers=headers)
+    return UncompressedHttpResponse(body, headers=headers)
 
 
 def _refuse(answer: Refusal, request: HttpRequest) -> HttpResponseBase:
