@@ -53,7 +53,8 @@ class _Tracked:
         fields = dict[str, bytes]()
         for name in self.touched:
             value = values.get(name)
-            encoded = DELETED if value is None else msgspec.json.encode(value)
+            # The frames of a tape may be any sequence.
+            encoded = DELETED if value is None else msgspec.json.encode(value, enc_hook=tuple)
             if encoded != self.known.get(name, DELETED):
                 fields[name] = encoded
         self.touched.clear()
