@@ -30,11 +30,11 @@ export async function* readEvents(url, { init = {}, signal, firstDelay = 250, lo
 }
 
 async function* parse(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = body.getReader(), decoder = new TextDecoder(); // a pipe would lose what it holds at a break
   let text = "";
   try {
     for (let read; !(read = await reader.read()).done; ) {
-      const events = (text + read.value).split("\n\n");
+      const events = (text + decoder.decode(read.value, { stream: true })).split("\n\n");
       text = events.pop();
       for (const event of events) {
         const field = (name) => event.match(new RegExp(`^${name}: (.*)$`, "m"))?.[1];

@@ -23,7 +23,7 @@ READ_ALL = """async ([url, prompt]) => {
     const headers = { "content-type": "application/json" };
     const init = { method: "POST", headers, body: JSON.stringify({ prompt }) };
     const events = [];
-    for await (const event of readEvents(url, { init, firstDelay: 1 })) events.push(event);
+    for await (const event of readEvents(url, { init, firstDelay: 1, longestDelay: 20 })) events.push(event);
     return events;
 }"""
 
