@@ -1,4 +1,4 @@
-"""Servers that are told to end while a resumable response is generated: readers and providers do not wait."""
+"""Servers that receive a signal to end while a resumable response is generated: readers and providers do not wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a server: what it generates ends, readers are told, and providers' connections are closed."""
+"""The end of a server: what it generates ends, readers receive an error, and providers' connections are closed."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
 
 
 class _Same:
-    """Rules as a key: the hash of so many takes longer than a search for their hints."""
+    """Rules as a key: a hash of them all takes longer than a search for their hints."""
 
     __slots__ = ("rules",)
 

@@ -21,7 +21,7 @@ LONGEST_MATCH = 1000
 SEARCH_SECONDS = 1.0
 """The CPU time after which the search for a pattern is given up."""
 
-# A search of at most so many steps takes 10 ms at most: a time limit would cost more than a search usually does.
+# Searches up to this number of steps take 10 ms at most: a time limit would cost more than a search usually does.
 _QUICK_STEPS = 2_000_000
 _PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?#[^)]*\)|\(\??|[)|?*+{]", re.DOTALL)
 _REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+{]")

@@ -25,7 +25,7 @@ FIELDS: tuple[FilteredField, ...] = ("text", "reasoning", "refusal")
 
 Item = ChatMessage | TextRun
 
-# So many chunks are folded at a time: what they were changed to takes their memory, which is still in the cache.
+# How many chunks are folded at a time: what they were changed to takes their memory, which is still in the cache.
 _UNFOLDED = 32
 
 

@@ -25,8 +25,7 @@ from tokentape.web.wsgi import wsgi_stream
 class UncompressedHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  # Django has no types
     """A streamed response that Django's GZipMiddleware leaves alone.
 
-    The middleware would hold it to its end under WSGI; under ASGI it would compress each piece for itself, of which
-    browsers based on Chromium read only the first.
+    The middleware would hold it to its end under WSGI; under ASGI it would compress each piece for itself.
     """
 
     def has_header(self, header: str) -> bool:

@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def install(close: Callable[[], object]) -> Callable[[], None]:
-    """Call `close`, in a thread, when the process is told to end, and then the handlers that there are now.
+    """Call `close`, in a thread, when the process receives a signal to end, and then the handlers that there are now.
 
     Returns what puts these handlers back. Raises ConfigurationError outside the main thread.
     """
