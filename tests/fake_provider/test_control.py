@@ -260,7 +260,7 @@ def test_server_without_folders(folder: Path) -> None:
 def test_refusals_say_what_where_and_what_to_do(
     method: str, path: str, body: Any, status: int, what: str, where: str, control: httpx2.Client
 ) -> None:
-    """The answer to a bad request names what is wrong, where, and what to do, with what this server has, not with files."""
+    """A refusal names what is wrong, where, and what to do, with what this server has, not with files."""
     got, error = refused(control.request(method, path, json=body))
     assert got == status
     assert what in error["what"]
