@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -65,20 +66,20 @@ class _Tracked:
         return Changes(fields, forgotten)
 
 
-class Shared:
+class Shared(ABC):
     """What a session keeps and other processes keep as well."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tracked = _Tracked()
 
+    @abstractmethod
     def changes(self) -> Changes:
         """What changed since the last call."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, name: str, value: bytes) -> None:
         """Take a field from the store."""
-        raise NotImplementedError
 
     def undo(self, name: str) -> None:
         """Make a field again what the store has."""

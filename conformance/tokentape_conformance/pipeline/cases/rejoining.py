@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 from tokentape_conformance.case_registry import case
@@ -10,7 +12,8 @@ from tokentape_conformance.pipeline.pipeline import SHORT
 from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.timing import Instant
-from tokentape_harness.flush.bench import rule_of
+from tokentape_harness.flush.bench import Run, rule_of
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.rejoining import Limits, events_of
 from tokentape_harness.flush.targets import with_headers, with_id
 from tokentape_harness.sweep.rejoin import RejoinSweep
@@ -111,18 +114,13 @@ def unknown(trial: PipelineTrial) -> None:
     needs=["rejoin", "expiry"],
 )
 def expired(trial: PipelineTrial) -> None:
-    response_id, markers = uuid4().hex, trial.markers()
-    with (
-        trial.bench.answering(rule_of(markers), Instant()),
-        trial.bench.reading(markers, with_id(trial.bench.target, response_id)) as run,
-    ):
-        trial.outputs.append(run.output)
-        trial.wait_for_end(run.output)
+    response_id = uuid4().hex
+    with _read_whole(trial, response_id) as run:
         events = events_of(run.output.body)
         if not events:
             trial.fail("the response before it expires", Prose("no event"), Prose("server-sent events"))
         kept = trial.options.kept or 0.0
-        time.sleep(kept + min(0.25, trial.options.patience))
+        time.sleep(kept + min(0.25, trial.options.patience))  # the app's clock is its own: nothing reports the expiry
         requests = len(trial.provider_requests)
         for number in (0, 1, len(events) // 2, len(events)):
             cursor = events[number - 1].id if number else ""
@@ -132,17 +130,40 @@ def expired(trial: PipelineTrial) -> None:
         trial.expect("the requests to the provider for an expired response", again, 0)
 
 
-def _expect_refusal(trial: PipelineTrial, response_id: str, cursor: str, who: str) -> None:
+@contextmanager
+def _read_whole(trial: PipelineTrial, response_id: str) -> Iterator[Run]:
+    """A response that a reader has read to its end; the provider goes on answering."""
+    markers = trial.markers()
+    with (
+        trial.bench.answering(rule_of(markers), Instant()),
+        trial.bench.reading(markers, with_id(trial.bench.target, response_id)) as run,
+    ):
+        trial.outputs.append(run.output)
+        trial.wait_for_end(run.output)
+        yield run
+
+
+def _come_back(trial: PipelineTrial, response_id: str, cursor: str) -> ObservedOutput:
+    """What a reader receives who comes back to a response, with or without a cursor."""
     target = with_id(trial.pipeline.back, response_id)
     if cursor:
         target = with_headers(target, {"Last-Event-ID": cursor}) or target
     with trial.bench.connection(trial.markers(), target) as run:
         trial.outputs.append(run.output)
         trial.wait_for_end(run.output)
-        status = None if run.output.head is None else run.output.head.status
-        if status is None or not (400 <= status < 500 or status == 204):
-            seen = Prose(f"status {status}, and {len(run.output.body)} bytes")
-            trial.fail(f"the answer to {who}", seen, Prose("a status of 4xx, or 204"))
+        return run.output
+
+
+def _status_of(output: ObservedOutput) -> int | None:
+    return None if output.head is None else output.head.status
+
+
+def _expect_refusal(trial: PipelineTrial, response_id: str, cursor: str, who: str) -> None:
+    output = _come_back(trial, response_id, cursor)
+    status = _status_of(output)
+    if status is None or not (400 <= status < 500 or status == 204):
+        seen = Prose(f"status {status}, and {len(output.body)} bytes")
+        trial.fail(f"the answer to {who}", seen, Prose("a status of 4xx, or 204"))
 
 
 @case(
@@ -166,20 +187,10 @@ def after_a_restart(trial: PipelineTrial) -> None:
     needs=["rejoin"],
 )
 def foreign_cursor(trial: PipelineTrial) -> None:
-    response_id, markers = uuid4().hex, trial.markers()
-    with (
-        trial.bench.answering(rule_of(markers), Instant()),
-        trial.bench.reading(markers, with_id(trial.bench.target, response_id)) as run,
-    ):
-        trial.outputs.append(run.output)
-        trial.wait_for_end(run.output)
-        target = with_headers(with_id(trial.pipeline.back, response_id), {"Last-Event-ID": _FOREIGN})
-        assert target is not None
-        with trial.bench.connection(markers, target) as back:
-            trial.outputs.append(back.output)
-            trial.wait_for_end(back.output)
-            status = None if back.output.head is None else back.output.head.status
-            whole, received = events_of(run.output.body), events_of(back.output.body)
+    response_id = uuid4().hex
+    with _read_whole(trial, response_id) as run:
+        back = _come_back(trial, response_id, _FOREIGN)
+    status, whole, received = _status_of(back), events_of(run.output.body), events_of(back.body)
     if status is not None and 200 <= status < 300 and [each.data for each in received] != [each.data for each in whole]:
         seen = Prose(f"status {status}, and {len(received)} of {len(whole)} events")
         trial.fail("the answer to a cursor of another app", seen, Prose("a status of 4xx, or all events"))
