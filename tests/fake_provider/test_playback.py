@@ -17,6 +17,7 @@ import pytest
 
 from tokentape_fake_provider.clock import ControlledClock, MonotonicClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.script.model import Script, Text
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import End, Frame, Tape
@@ -146,18 +147,24 @@ def test_unstreamed_answer_comes_when_a_stream_would_have_ended(
     assert [frame.left for frame in entry.frames] == [300]
 
 
-def test_client_that_leaves_is_noted(paced: FakeProviderServer, clock: ControlledClock) -> None:
-    """When the client closes in mid-stream the journal says so, and after which frame."""
-    paced.default.push(tape(0, 10, 20, 1_000_000))
+def leave_after_two_frames(paced: FakeProviderServer, clock: ControlledClock, *, next_deadline: float) -> Entry:
+    """The journal entry of an SDK that closes after two frames, while the next deadline is this one."""
     with openai.OpenAI(base_url=paced.base_url("openai_chat"), api_key="k") as client:
         chunks = client.chat.completions.create(**REQUEST)
         assert next(chunks).choices[0].delta.content == "0"
         assert clock.wait_for_deadline() == 10
         clock.jump(ms=10)
         assert next(chunks).choices[0].delta.content == "1"
-        assert clock.wait_for_deadline() == 20
+        assert clock.wait_for_deadline() == next_deadline
         chunks.close()
         (entry,) = paced.default.journal.wait()
+    return entry
+
+
+def test_client_that_leaves_is_noted(paced: FakeProviderServer, clock: ControlledClock) -> None:
+    """When the client closes in mid-stream the journal says so, and after which frame."""
+    paced.default.push(tape(0, 10, 20, 1_000_000))
+    entry = leave_after_two_frames(paced, clock, next_deadline=20)
     assert (entry.outcome, entry.client_left, entry.frames_sent, entry.ended) == ("client_left", True, 2, 10)
 
 
@@ -167,15 +174,7 @@ def test_client_that_leaves_at_the_terminal_event_has_all(
 ) -> None:
     """An SDK leaves at the terminal event, and does not wait for the recorded end: it has received all there is."""
     paced.default.push(tape(0, 10, end=end, end_at=1_000_000))
-    with openai.OpenAI(base_url=paced.base_url("openai_chat"), api_key="k") as client:
-        chunks = client.chat.completions.create(**REQUEST)
-        assert next(chunks).choices[0].delta.content == "0"
-        assert clock.wait_for_deadline() == 10
-        clock.jump(ms=10)
-        assert next(chunks).choices[0].delta.content == "1"
-        assert clock.wait_for_deadline() == 1_000_000
-        chunks.close()
-        (entry,) = paced.default.journal.wait()
+    entry = leave_after_two_frames(paced, clock, next_deadline=1_000_000)
     assert (entry.outcome, entry.frames_sent, entry.ended) == (outcome, 2, 10)
 
 
