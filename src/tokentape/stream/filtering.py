@@ -59,13 +59,9 @@ class StreamFilter:
 
     def _fold(self) -> None:
         items, self._unfolded = self._unfolded, []
-        texts = [item for item in items if is_plain_text(item)]
-        if len(texts) == len(items):
-            self._received.add_texts(texts)
-            return
-        texts.clear()  # successive ones are folded at once
+        texts: list[ChatMessage] = []  # successive ones are folded at once
         for item in items:
-            if not isinstance(item, TextRun) and not has_more_than_text(item):
+            if is_plain_text(item):
                 texts.append(item)
                 continue
             self._received.add_texts(texts)
