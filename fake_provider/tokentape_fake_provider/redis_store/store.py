@@ -36,7 +36,7 @@ from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import QueueItem, Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.sessions.shared_answers import PART, Changes, SharedAnswers, SharedFiles, SharedPromptCache
+from tokentape_fake_provider.sessions.shared_state import PART, Changes, SharedAnswers, SharedFiles, SharedPromptCache
 from tokentape_fake_provider.sessions.stored_files import StoredFile, part_names
 
 if TYPE_CHECKING:

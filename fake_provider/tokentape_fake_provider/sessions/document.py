@@ -21,7 +21,7 @@ from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import QueuedItem, QueueItem, Session
 from tokentape_fake_provider.sessions.session_rules import AppliedRule
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.sessions.shared_answers import (
+from tokentape_fake_provider.sessions.shared_state import (
     ANSWER,
     CONTENT,
     CONVERSATION,

@@ -1,4 +1,4 @@
-"""What a session stores for later requests, with what changed of it since another process was to know."""
+"""What the processes of one store keep together: stored answers, the prompt cache and files."""
 
 from __future__ import annotations
 
