@@ -40,12 +40,17 @@ class WorkerServer:
 def running(
     environment: Mapping[str, str] = os.environ, options: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[str]]:
-    """The command on a free port; it and its workers are gone at the end."""
+    """The command on a free port; it and its workers, a group of processes, are gone at the end."""
     process = subprocess.Popen(
-        [*SERVE, "0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*SERVE, "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
-        process.terminate()  # a killed command would leave its workers
+        process.terminate()
         process.communicate(timeout=30)

@@ -6,7 +6,7 @@ import mmap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,20 +19,30 @@ from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.feed import Feed
 from tokentape_fake_provider.sessions.registry import SessionRegistry
+from tokentape_fake_provider.sessions.session import RequestNumbers
 from tokentape_fake_provider.sessions.store import MemoryStore, SessionStore
+
+# More than a process answers in its life.
+_NUMBERS: Final = 1 << 32
 
 
 class Worker(NamedTuple):
     """One of `of` processes that answer on the same port and share no state; `number` is from 0.
 
     `answering` returns a byte for each of them, 1 if it answers at the moment; `regions` has the memory for the metrics
-    of each.
+    of each. `life` counts the processes that it was before.
     """
 
     number: int
     of: int
     answering: Callable[[], bytes]
     regions: Sequence[mmap.mmap]
+    life: int = 0
+
+    @property
+    def request_numbers(self) -> RequestNumbers:
+        """Those that no other worker uses, nor a process that this one replaces."""
+        return RequestNumbers(self.number + self.of * self.life * _NUMBERS, self.of)
 
 
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,6 @@ from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.feed import EventKind
 from tokentape_fake_provider.sessions.registry import SessionRegistry
-from tokentape_fake_provider.sessions.session import RequestNumbers
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -80,7 +79,7 @@ class FakeProviderServer(Provider):
         # One clock for all: quotas, lifetimes and background responses are counted on it.
         self.clock = clock or MonotonicClock(0.0 if address is None else address.offset())
         self.control = local or token is not None
-        numbers = None if worker is None or address is not None else RequestNumbers(worker.number, worker.of)
+        numbers = None if worker is None or address is not None else worker.request_numbers
         sessions = SessionRegistry(settings, numbers)
         super().__init__(
             AppConfig(

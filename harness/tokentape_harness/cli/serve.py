@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -47,7 +46,7 @@ from tokentape_harness.cli.options import (
 from tokentape_harness.cli.reload import reloader
 from tokentape_harness.cli.request_log import request_log
 from tokentape_harness.cli.serve_report import ServeReport
-from tokentape_harness.cli.workers import free_port, run_workers
+from tokentape_harness.cli.workers import free_port, interrupt_at_eof, run_workers
 from tokentape_harness.errors import UsageError
 from tokentape_harness.served_files import ServedFiles, State
 from tokentape_harness.testing.exchange_tools import HarnessTools
@@ -220,7 +219,7 @@ def serve(
 
     def announce(server: FakeProviderServer) -> None:
         if until_eof:
-            threading.Thread(target=_interrupt_at_eof, daemon=True).start()
+            interrupt_at_eof(0)
         _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
 
     def work(worker: Worker, ready: Callable[[], None]) -> None:
@@ -274,13 +273,6 @@ def _run(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _interrupt_at_eof() -> None:
-    with contextlib.suppress(OSError):  # stdin is closed, or its terminal is gone
-        while os.read(0, 65_536):
-            pass
-    signal.raise_signal(signal.SIGTERM)
 
 
 def served_files(

@@ -6,12 +6,12 @@ import contextlib
 import gc
 import mmap
 import os
-import select
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tokentape_fake_provider.config import Worker
@@ -26,7 +26,9 @@ Work = Callable[[Worker, Callable[[], None]], None]
 _READY_S: Final = 60.0
 # Waiting for a worker to die would not end at a signal to this process (PEP 475).
 _POLL_S: Final = 0.2
+_START_POLL_S: Final = 0.01
 _AGAIN_S: Final = 2.0
+_END_S: Final = 15.0
 _HANDLED: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -47,97 +49,138 @@ def free_port(host: str, port: int) -> int:
         return found
 
 
+def interrupt_at_eof(descriptor: int) -> None:
+    """Send SIGTERM to this process when this file ends, as a pipe does with the last process that could write to it."""
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # it is closed, or its terminal is gone
+            while os.read(descriptor, 65_536):
+                pass
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=read, daemon=True).start()
+
+
 def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
     """Run `count` workers until SIGINT or SIGTERM; call `ready` once all of them answer.
 
-    A worker that dies is replaced. Call it without other threads: workers are forks. Raises `UsageError` if a worker
-    does not begin to answer.
+    A worker that dies is replaced. All end with this process, even if it is killed; a second signal kills them. Call
+    it without other threads: workers are forks. Raises `UsageError` if a worker does not begin to answer.
     """
     gc.collect()
     gc.freeze()  # what is loaded stays one copy in memory
-    numbers: dict[int, int] = {}
-    answering = mmap.mmap(-1, count)  # a byte for each worker, in memory that all of them share
-    regions = [shared_region() for _ in range(count)]
-    workers = [Worker(number, count, lambda: answering[:], regions) for number in range(count)]
     stopped: list[int] = []
     previous = {number: signal.signal(number, lambda received, _: stopped.append(received)) for number in _HANDLED}
+    workers = _Workers(count, work)
     try:
-        signals = [_start(worker, work, numbers, answering) for worker in workers]
-        for answers in signals:
-            _wait_until_ready(answers)
-        ready()
+        workers.start_all(stopped)
+        if not stopped:
+            ready()
         again = dict.fromkeys(range(count), 0.0)
         while not stopped:
+            for number in again.keys() - workers.running:
+                if again[number] <= (now := time.monotonic()):
+                    # One that ends at once, as without its store, is not started over and over.
+                    again[number] = now + _AGAIN_S
+                    workers.start(number)
             time.sleep(_POLL_S)
-            number, now = _dead(numbers, answering), time.monotonic()
-            if number is not None:
-                # One that ends at once, as without its store, is not started over and over.
-                again[number] = now + (_AGAIN_S if now < again[number] + _AGAIN_S else 0.0)
-            for number in again.keys() - set(numbers.values()):
-                if again[number] <= now and not stopped:
-                    os.close(_start(workers[number], work, numbers, answering))
+            if not stopped:  # else they may end by the same signal, as at a terminal's Ctrl-C
+                workers.reap()
     finally:
-        for process in numbers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGTERM)
-        for process in numbers:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process, 0)
+        workers.end(stopped)
         for signal_number, handler in previous.items():
             signal.signal(signal_number, handler)
 
 
-def _start(worker: Worker, work: Work, numbers: dict[int, int], answering: mmap.mmap) -> int:
-    """Fork a worker; return a file descriptor that has a byte once it answers."""
-    reading, writing = os.pipe()
-    sys.stdout.flush()
-    # A signal that comes before the worker has its own handlers would end in the copies of this process' handlers.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
-    process = os.fork()
-    if process:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
-        os.close(writing)
-        numbers[process] = worker.number
-        return reading
-    code = 1
+class _Workers:
+    """The processes of the workers."""
 
-    def answers() -> None:
-        answering[worker.number] = 1
-        with contextlib.suppress(BrokenPipeError):  # nobody waits for a worker that replaces another
-            os.write(writing, b"1")
+    def __init__(self, count: int, work: Work) -> None:
+        self._work = work
+        self._answering = mmap.mmap(-1, count)  # a byte for each worker, in memory that all of them share
+        regions = [shared_region() for _ in range(count)]
+        self._workers = [Worker(number, count, lambda: self._answering[:], regions) for number in range(count)]
+        self._numbers: dict[int, int] = {}
+        # Nobody writes to it: a worker's end of it ends with this process.
+        self._life, self._own_life = os.pipe()
 
-    try:
-        os.close(reading)
-        for handled in _HANDLED:
-            signal.signal(handled, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
-        work(worker, answers)
-        code = 0
-    except BaseException as error:
-        print_error(f"worker {worker.number}: {type(error).__name__}: {error}")
-    finally:
-        os._exit(code)
+    @property
+    def running(self) -> set[int]:
+        """The numbers of those that run."""
+        return set(self._numbers.values())
 
+    def start_all(self, stopped: Sequence[int]) -> None:
+        """Start all of them; return when they answer, or at a signal. Raises `UsageError`."""
+        if not all(self.start(worker.number) for worker in self._workers):
+            raise UsageError(f"--workers {len(self._workers)} are more processes than the system allows")
+        deadline = time.monotonic() + _READY_S
+        while not stopped and not all(self._answering[:]):
+            if self.reap(", before it answered"):
+                raise UsageError("a worker did not begin to answer: see the messages before this")
+            if time.monotonic() > deadline:
+                raise UsageError(f"a worker did not begin to answer within {_READY_S:g} s")
+            time.sleep(_START_POLL_S)
 
-def _wait_until_ready(reading: int) -> None:
-    try:
-        readable, _, _ = select.select([reading], [], [], _READY_S)
-        if not readable or not os.read(reading, 1):
-            raise UsageError(f"a worker did not begin to answer within {_READY_S:g} s: see the messages before this")
-    finally:
-        os.close(reading)
+    def start(self, number: int) -> bool:
+        """Fork a worker; return whether the system allowed it."""
+        worker = self._workers[number]
+        sys.stdout.flush()
+        # A signal that comes before the worker has its own handlers would end in the copies of this process' handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        try:
+            process = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+            print_error(f"worker {number} can't start: {error.strerror}")
+            return False
+        if process:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+            self._numbers[process] = number
+            self._workers[number] = worker._replace(life=worker.life + 1)
+            return True
+        code = 1
+        try:
+            os.close(self._own_life)
+            for handled in _HANDLED:
+                signal.signal(handled, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+            interrupt_at_eof(self._life)
+            self._work(worker, lambda: self._answering.__setitem__(number, 1))
+            code = 0
+        except BaseException as error:
+            print_error(f"worker {number}: {type(error).__name__}: {error}")
+        finally:
+            os._exit(code)
 
+    def reap(self, consequence: str = ": it is replaced") -> bool:
+        """Report the workers that have ended; return whether there are any."""
+        ended = False
+        for process in list(self._numbers):
+            found, status = os.waitpid(process, os.WNOHANG)
+            if found:
+                ended = True
+                number = self._numbers.pop(process)
+                self._answering[number] = 0
+                code = os.waitstatus_to_exitcode(status)
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                print_error(f"worker {number} (process {process}) ended with {how}{consequence}")
+        return ended
 
-def _dead(numbers: dict[int, int], answering: mmap.mmap) -> int | None:
-    """Note and return the number of a worker that has ended; `None` if all live, or none is left."""
-    try:
-        process, status = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    number = numbers.pop(process, None)
-    if number is not None:
-        answering[number] = 0
-        code = os.waitstatus_to_exitcode(status)
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        print_error(f"worker {number} (process {process}) ended with {how}: it is replaced")
-    return number
+    def end(self, signals: Sequence[int]) -> None:
+        """End all of them by SIGTERM; at another signal to this process, or after 15 s, by SIGKILL."""
+        received, deadline = len(signals), time.monotonic() + _END_S
+        self._send(signal.SIGTERM)
+        while self._numbers:
+            for process in list(self._numbers):
+                if os.waitpid(process, os.WNOHANG)[0]:
+                    del self._numbers[process]
+            if len(signals) > received or time.monotonic() > deadline:
+                self._send(signal.SIGKILL)
+            time.sleep(_START_POLL_S)
+        os.close(self._life)
+        os.close(self._own_life)
+
+    def _send(self, number: signal.Signals) -> None:
+        for process in self._numbers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)

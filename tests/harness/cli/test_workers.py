@@ -105,13 +105,17 @@ def test_readiness_counts_the_workers(server: Server) -> None:
 
 
 def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
-    """After a worker was killed there are two again, and every later request is answered."""
+    """After a worker was killed there are two again; every later request is answered, under an id of its own."""
     first, second = server.workers
+    ids = [server.ask()["id"] for _ in range(16)]
     os.kill(first, signal.SIGKILL)
     assert server.process.stderr is not None
     assert f"(process {first}) ended with signal 9: it is replaced" in server.process.stderr.readline()
+    while not httpx2.get(f"{server.url}/ready").is_success:
+        pass
     with ThreadPoolExecutor(8) as pool:
-        assert len({answer["id"] for answer in pool.map(server.ask, range(32))}) == 32
+        ids += [answer["id"] for answer in pool.map(server.ask, range(32))]
+    assert len(set(ids)) == 48
     assert second in server.workers
     assert len(server.workers) == 2
 
@@ -146,11 +150,14 @@ def test_one_scrape_has_the_metrics_of_all_workers() -> None:
             pass
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_with_its_workers(server: Server, number: signal.Signals) -> None:
-    """After a signal to the command all its processes are gone, and it exits with 0 and no message."""
+@pytest.mark.parametrize("at_a_terminal", [False, True])
+def test_it_ends_with_its_workers(server: Server, at_a_terminal: bool) -> None:
+    """After SIGTERM, or Ctrl-C for its whole group, all its processes are gone; it exits with 0 and no message."""
     workers = server.workers
-    server.process.send_signal(number)
+    if at_a_terminal:
+        os.killpg(server.process.pid, signal.SIGINT)
+    else:
+        server.process.terminate()
     _, err = server.process.communicate(timeout=30)
     assert (server.process.returncode, err) == (0, "")
     assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
@@ -164,6 +171,77 @@ def test_a_port_in_use_is_not_shared_by_chance(server: Server) -> None:
     assert ran.stderr.startswith(f"tokentape: can't listen on 127.0.0.1:{port}: Address already in use")
     with socket.create_connection(("127.0.0.1", int(port))):
         assert server.ask()["id"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_workers_end_with_the_command(server: Server, number: signal.Signals) -> None:
+    """If the command itself is killed, its workers end too, and the port is free."""
+    server.process.send_signal(number)
+    assert server.process.stderr is not None
+    assert server.process.stderr.read() == ""  # ends with the last process that can write to it
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{server.url}/health")
+
+
+def test_a_second_signal_kills_workers_that_do_not_end(server: Server) -> None:
+    """A worker that can't end does not keep the command waiting if it is signalled again."""
+    stuck, other = server.workers
+    os.kill(stuck, signal.SIGSTOP)
+    server.process.terminate()
+    while Path(f"/proc/{other}").exists():
+        pass
+    server.process.terminate()
+    assert server.process.wait(timeout=10) == 0
+    assert not Path(f"/proc/{stuck}").exists()
+
+
+def run_program(program: str) -> str:
+    """What a program prints that runs workers which only answer."""
+    start = (
+        "import os, resource, signal\n"
+        "from tokentape_harness.cli.workers import run_workers\n"
+        "from tokentape_harness.errors import UsageError\n"
+        "def work(worker, answers):\n"
+        "    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
+        "    answers()\n"
+        "    signal.pause()\n"
+        "def ready():\n"
+        "    print('ready')\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", start + program], capture_output=True, text=True, check=True)
+    return ran.stdout + ran.stderr
+
+
+def test_workers_need_no_files_of_the_command() -> None:
+    """As many workers start as the system lets, however few files a process may open."""
+    program = "resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))\nrun_workers(40, work, ready)\n"
+    assert run_program(program) == "ready\n"
+
+
+def test_more_workers_than_the_system_allows() -> None:
+    """If the system refuses a process, the error says so, and those that have started end."""
+    program = (
+        "import errno\n"
+        "fork, forks = os.fork, []\n"
+        "def refuse():\n"
+        "    if len(forks) == 2:\n"
+        "        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))\n"
+        "    forks.append(fork())\n"
+        "    return forks[-1]\n"
+        "os.fork = refuse\n"
+        "try:\n"
+        "    run_workers(3, work, ready)\n"
+        "except UsageError as error:\n"
+        "    print(error)\n"
+        "try:\n"
+        "    os.waitpid(-1, 0)\n"
+        "except ChildProcessError:\n"
+        "    print('none is left')\n"
+    )
+    output = run_program(program)
+    assert output.startswith("--workers 3 are more processes than the system allows\nnone is left\n")
+    assert "worker 2 can't start: Resource temporarily unavailable" in output
 
 
 def test_a_worker_that_is_ended_while_it_starts_ends() -> None:
