@@ -15,6 +15,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from itertools import compress
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +24,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 from tests.environments import built_wheel
+from tests.sampling import sampled
 
 settings.register_profile(
     "fast",
@@ -66,6 +68,19 @@ def pytest_sessionstart() -> None:
     """
     if settings().max_examples < settings.get_profile("thorough").max_examples:
         providers._get_local_constants = lambda: providers._local_constants
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run take a sample of the cases."""
+    parser.addoption("--sample", type=int, default=1, metavar="N", help="run each test's first case, and one in N more")
+
+
+@pytest.hookimpl(trylast=True)  # of what -m and -k leave
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not in the sample."""
+    kept = list(sampled((item.nodeid for item in items), config.getoption("--sample")))
+    config.hook.pytest_deselected(items=[item for item, is_kept in zip(items, kept, strict=True) if not is_kept])
+    items[:] = compress(items, kept)
 
 
 gc.disable()  # until all SDKs are imported and all tests collected: a million objects, which stay
