@@ -18,7 +18,7 @@ PACKAGES = (
 UNLISTED = {
     "__init__",
     "__main__",
-    "callables",
+    "arguments",
     "errors",
     "finish_reason",
     "missing_extra",

@@ -273,10 +273,14 @@ def test_a_chain_ends_where_one_of_its_filters_stops() -> None:
         (lambda: replace(""), "none of them empty"),
         (lambda: replace(re.compile(b"x")), "patterns of text"),
         (lambda: replace(3), "not 3"),
-        (lambda: replace("x", longest_match=0), "1 character or more"),
+        (lambda: replace("x", longest_match=0), "longest_match is 0; it must be a whole number, 1 or more"),
+        (lambda: replace("x", longest_match=2.5), "longest_match is 2.5"),  # type: ignore[arg-type]
+        (lambda: stop_at("x", text=None), "stop_at(): text is None; it must be a text"),  # type: ignore[arg-type]
         (lambda: hold_to("paragraph"), "no boundary 'paragraph': one of grapheme, word"),
-        (lambda: hold_to("word", longest=0), "1 character or more"),
-        (lambda: limit_length(0), "1 character or more"),
+        (lambda: hold_to("word", longest=0), "longest is 0; it must be a whole number, 1 or more"),
+        (lambda: limit_length(0), "the number of characters is 0; it must be a whole number, 1 or more"),
+        (lambda: limit_length("9"), "the number of characters is '9'"),  # type: ignore[arg-type]
+        (lambda: limit_length(9, ending=None), "limit_length(): ending is None; it must be a text"),  # type: ignore[arg-type]
         (lambda: limit_length(1, finish_reason="long"), "limit_length() got finish_reason='long': one of stop, length"),  # type: ignore[arg-type]
         (lambda: stop_at("x", finish_reason="long"), "stop_at() got finish_reason='long'"),  # type: ignore[arg-type]
         (lambda: StopStream(finish_reason="long"), "StopStream() got finish_reason='long'"),  # type: ignore[arg-type]

@@ -86,6 +86,20 @@ def test_a_reader_cut_after_each_event_comes_back_to_the_other_worker(
         stack.close()
 
 
+@pytest.mark.parametrize("id", ["\ud800", "a\0b", "a\r\n\r\nb", "a/b", "}{", "x}:events", "é😀", "*", "x" * 512])
+def test_ids_of_any_text(workers: list[ResumableResponses], id: str) -> None:  # noqa: A002
+    """Whatever text an app takes for an id, also half a surrogate pair, names one response in every worker."""
+    source = Source()
+    assert workers[0].start(id, source.stream)
+    assert not workers[1].start(id, source.stream)
+    assert workers[1].status(f"{id}:"[-512:]) is None
+    reader = workers[1].open(id).frames()
+    source.messages.put(ChatMessage("x"))
+    received = next(reader)
+    source.messages.put(None)
+    assert received + b"".join(reader) == body(workers[0], id)
+
+
 def test_readers_of_both_workers_read_live(workers: list[ResumableResponses]) -> None:
     """Each receives each event before the provider sends the next."""
     source = Source()
@@ -268,6 +282,9 @@ def test_redis_that_drops_a_key(workers: list[ResumableResponses], redis: RedisS
 
 def test_wrong_urls() -> None:
     """A URL that is not usable is an error at once, which does not show its password."""
+    for url in (None, 6379):
+        with pytest.raises(ConfigurationError, match=f"the URL of RedisBuffer is {url}"):
+            RedisBuffer(url)  # type: ignore[arg-type]
     for url in ("http://localhost", "redis://", f"redis://:{PASSWORD}@localhost:port"):
         with pytest.raises(ConfigurationError, match="redis://127") as caught:
             RedisBuffer(url)

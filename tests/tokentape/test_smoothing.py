@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -160,7 +162,8 @@ def test_an_async_stream_on_the_machines_clock() -> None:
     asyncio.run(main())
 
 
-def test_a_delay_is_positive() -> None:
-    """Refused at once."""
-    with pytest.raises(ConfigurationError, match="max_delay is 0 s"):
-        smooth(StreamedChatMessageIterator(()), max_delay=0)
+@pytest.mark.parametrize("delay", [0, "0.3", None, math.nan, math.inf, timedelta(seconds=1)])
+def test_a_delay_is_a_positive_number(delay: Any) -> None:
+    """What is none is refused at once, also an infinite one, with which text would never leave."""
+    with pytest.raises(ConfigurationError, match="max_delay is "):
+        smooth(StreamedChatMessageIterator(()), max_delay=delay)

@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -215,10 +216,13 @@ async def test_follow_ups_have_the_same_limits_unless_they_have_their_own(drive:
 
 @both
 async def test_limits_are_checked_at_once(drive: Plain) -> None:
-    """None, one that is not positive, and one that comes too late."""
-    for limits in ({}, {"idle": 0}, {"idle": 5, "total": -1}):
-        with pytest.raises(ConfigurationError, match=r"limit_time\(\) needs idle or total"):
-            drive.stream("a").limit_time(**limits)
+    """None, one that is no positive number, and one that comes too late."""
+    with pytest.raises(ConfigurationError, match=r"limit_time\(\) has no limit"):
+        drive.stream("a").limit_time()
+    for wrong in (0, -1, math.nan, "5", True, timedelta(seconds=5)):
+        for name, limits in (("idle", {"idle": wrong}), ("total", {"idle": 5, "total": wrong})):
+            with pytest.raises(ConfigurationError, match=rf"limit_time\(\): {name} is .* a number of seconds"):
+                drive.stream("a").limit_time(**limits)  # type: ignore[arg-type]
     stream = drive.stream("a")
     await drive.read(stream)
     with pytest.raises(ConfigurationError, match="too late"):

@@ -21,10 +21,10 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Literal, Protocol, TypeAlias
 
+from tokentape.arguments import require_callable
 from tokentape.buffer.output_level import Filter, Level, Levels
 from tokentape.buffer.print_capture import bypassing, capturing_print
 from tokentape.buffer.task_local import TaskLocal
-from tokentape.callables import require_callable
 from tokentape.errors import OutputBufferError
 from tokentape.message import ChatMessage
 

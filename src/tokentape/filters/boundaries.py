@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Literal, get_args
 
+from tokentape.arguments import require_count
 from tokentape.errors import ConfigurationError
 from tokentape.filters.patterns import PatternFilter, Search, load_regex
 from tokentape.filters.text_filter import FilterFactory
@@ -55,8 +56,7 @@ def hold_to(boundary: Boundary, *, longest: int = 1000) -> FilterFactory:
     """
     if boundary not in get_args(Boundary):
         raise ConfigurationError(f"no boundary {boundary!r}: one of {', '.join(get_args(Boundary))}")
-    if longest < 1:
-        raise ConfigurationError(f"hold_to() got longest={longest}: it is 1 character or more")
+    require_count(longest, "hold_to(): longest")
     regex = load_regex()
     match boundary:
         case "grapheme":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tokentape.errors import ConfigurationError
+from tokentape.arguments import require_count, require_text
 from tokentape.filters.text_filter import FilterFactory, StopStream, require_finish_reason
 from tokentape.finish_reason import FinishReason
 
@@ -12,11 +12,11 @@ from tokentape.finish_reason import FinishReason
 def limit_length(characters: int, *, ending: str = "", finish_reason: FinishReason = "length") -> FilterFactory:
     """Stop the stream after this number of characters, and show `ending` after them.
 
-    A text of exactly this length is not stopped. Raises ConfigurationError if the number is not positive or the
-    finish reason is unknown.
+    A text of exactly this length is not stopped. Raises ConfigurationError for a number that is not positive,
+    an ending that is no text, and an unknown finish reason.
     """
-    if characters < 1:
-        raise ConfigurationError(f"limit_length() got {characters}: a limit is 1 character or more")
+    require_count(characters, "limit_length(): the number of characters")
+    require_text(ending, "limit_length(): ending")
     require_finish_reason(finish_reason, "limit_length()")
     return partial(_LengthLimit, characters, ending, finish_reason)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from tokentape.callables import require_callable
+from tokentape.arguments import require_callable, require_count, require_text
 from tokentape.errors import ConfigurationError
 from tokentape.filters.text_filter import FilterFactory, StopStream, require_finish_reason
 from tokentape.finish_reason import FinishReason
@@ -64,6 +64,7 @@ def stop_at(
 ) -> FilterFactory:
     """Stop the stream at the first match, and show `text` instead of it; otherwise as `replace`."""
     require_finish_reason(finish_reason, "stop_at()")
+    require_text(text, "stop_at(): text")
     return partial(PatternFilter, _search(patterns, longest_match), text, finish_reason)
 
 
@@ -79,8 +80,7 @@ class Search:
     def __init__(
         self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False, unfinished: str = ""
     ) -> None:
-        if longest_match < 1:
-            raise ConfigurationError(f"the longest match is {longest_match}: it is 1 character or more")
+        require_count(longest_match, "longest_match")
         regex = load_regex()
         try:
             self._pattern = regex.compile(source)

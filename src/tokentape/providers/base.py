@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import httpx2
 from anyio.lowlevel import current_token
 
-from tokentape.callables import require_callable
+from tokentape.arguments import require_callable
 from tokentape.errors import ConfigurationError
 from tokentape.http.open_response import AsyncResponse, SyncResponse, async_response, sync_response
 from tokentape.http.request_id import request_id

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from tokentape.callables import require_callable
+from tokentape.arguments import require_callable
 from tokentape.errors import ConfigurationError
 from tokentape.filters.text_filter import FilterChain, FilterFactory
 from tokentape.finish_reason import FinishReason

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import blinker
 import msgspec
 
-from tokentape.callables import require_callable
+from tokentape.arguments import require_callable
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput

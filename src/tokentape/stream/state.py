@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 
-from tokentape.callables import require_callable
+from tokentape.arguments import require_callable
 from tokentape.clock import Clock
 from tokentape.errors import (
     AsyncCallbackError,

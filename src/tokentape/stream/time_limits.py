@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 
+from tokentape.arguments import require_number
 from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError, RequestTimeoutError
 from tokentape.stream.closing import close_iterator
@@ -26,10 +27,13 @@ class TimeLimits(NamedTuple):
     clock: Clock | None
 
     def check(self) -> None:
-        """Raise ConfigurationError if there is no limit, or one that is not positive."""
-        limits = [seconds for seconds in (self.idle, self.total) if seconds is not None]
-        if not limits or not all(seconds > 0 for seconds in limits):
-            raise ConfigurationError(f"limit_time() needs idle or total seconds of more than 0, not {limits or 'none'}")
+        """Raise ConfigurationError if there is no limit, or one that is not a positive number."""
+        limits = {"idle": self.idle, "total": self.total}
+        if limits == dict.fromkeys(limits):
+            raise ConfigurationError("limit_time() has no limit: give idle or total, in seconds")
+        for name, seconds in limits.items():
+            if seconds is not None:
+                require_number(seconds, f"limit_time(): {name}")
 
     def now(self) -> float:
         """Return the time in s."""

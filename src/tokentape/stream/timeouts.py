@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tokentape.arguments import require_number
 from tokentape.clock import Clock
-from tokentape.errors import ConfigurationError, RequestTimeoutError
+from tokentape.errors import RequestTimeoutError
 
 
 class Timeouts(NamedTuple):
@@ -25,11 +26,11 @@ class Timeouts(NamedTuple):
         return self.heartbeat is not None or self.idle_timeout is not None
 
     def check(self) -> None:
-        """Raise ConfigurationError if a time is not positive."""
+        """Raise ConfigurationError for a time that is not a positive number."""
         for name in ("heartbeat", "idle_timeout"):
             seconds = getattr(self, name)
-            if seconds is not None and not seconds > 0:
-                raise ConfigurationError(f"{name} is {seconds} s; it must be more than 0")
+            if seconds is not None:
+                require_number(seconds, name)
 
     def waits(self) -> Iterator[float]:
         """Yield successive waits in seconds for one message; a heartbeat is due between two of them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import math
 import re
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tokentape.arguments import require_number
 from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage
@@ -76,10 +78,11 @@ def smooth(stream: Any, *, max_delay: float = 0.3, clock: Clock | None = None) -
     Texts are split into words, which leave at most `max_delay` seconds after they came, on `clock` (by default the
     machine's); the text itself, the output, callbacks and events stay as they are. The stream is read meanwhile: a
     plain one in a thread, an async one in a task of asyncio. Its error comes after all that arrived before it. Raises
-    ConfigurationError if the delay is not positive.
+    ConfigurationError if the delay is not a positive number.
     """
-    if not max_delay > 0:
-        raise ConfigurationError(f"max_delay is {max_delay} s; it must be more than 0")
+    require_number(max_delay, "max_delay")
+    if math.isinf(max_delay):
+        raise ConfigurationError("max_delay is infinite: text would never leave; use some 0.3 s")
     stream = getattr(stream, "normalized", stream)
     kind = AsyncSmoothedStream if hasattr(stream, "__aiter__") else SmoothedStream
     return kind(stream, Spread(max_delay * 1000.0), Timeouts(clock=clock))

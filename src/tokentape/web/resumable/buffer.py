@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, get_args
 from uuid import uuid4
 
+from tokentape.arguments import require_number
 from tokentape.clock import Call, Clock, MachineClock
 from tokentape.errors import BufferFullError, ConfigurationError, ResponseNotFoundError
 from tokentape.web.resumable.log import EventLog, ResponseStatus
@@ -83,8 +84,7 @@ def done(value: ValueT) -> Future[ValueT]:
 def check_limits(when_full: str, **numbers: float) -> None:
     """Raise ConfigurationError for a number that is not positive or an unknown policy."""
     for name, number in numbers.items():
-        if not number > 0:
-            raise ConfigurationError(f"{name} is {number}; it must be more than 0")
+        require_number(number, name, "bytes" if name.endswith("bytes") else "seconds")
     if when_full not in get_args(WhenFull):
         raise ConfigurationError(f"when_full is {when_full!r}; it can be 'drop' or 'fail'")
 

@@ -53,7 +53,7 @@ class Pump:
         self._sink = sink
         self._on_end = ended
         self._encoder_of = encoder_of
-        self._encoder = encoder_of(None)  # until the stream is there
+        self._encoder: FrameEncoder | None = None  # until the stream is there
         self._when_unread = when_unread
         self._clock = clock
         self._cancel: Callable[[], object] | None = None  # what closes the stream, or ends its opening
@@ -87,22 +87,19 @@ class Pump:
 
     def start(self, stream: Any) -> None:
         """Start reading; an async stream needs a running event loop of asyncio."""
-        if not hasattr(stream, "__aiter__"):
-            self._begin(stream, partial(_start_thread, _close, stream))
-            _start_thread(contextvars.copy_context().run, self._read, stream)
-            return
-        task = keep_task(self._read_async(stream))
-        self._begin(stream, lambda: task.get_loop().call_soon_threadsafe(task.cancel))
-
-    def _begin(self, stream: Any, cancel: Callable[[], object] | None) -> None:
         with self._lock:
-            self._cancel = cancel
             self._encoder = self._encoder_of(stream)
+            if hasattr(stream, "__aiter__"):
+                task = keep_task(self._read_async(stream))
+                self._cancel = lambda: task.get_loop().call_soon_threadsafe(task.cancel)
+            else:
+                _start_thread(contextvars.copy_context().run, self._read, stream)
+                self._cancel = partial(_start_thread, close_quietly, stream)
         self.readers_changed()  # the seconds without a reader begin
 
     def fail(self, error: BaseException) -> None:
         """End the response with an error."""
-        if self._end("failed", lambda: self._encoder.error(error)):
+        if self._end("failed", lambda encoder: encoder.error(error)):
             log.warning("a resumable response failed: %s", type(error).__name__)
 
     def _read(self, stream: Any) -> None:
@@ -116,12 +113,12 @@ class Pump:
                     backlog = self._sink.backlog()
                     if backlog is not None:
                         backlog.result()
-            self._end("complete", self._encoder.end)
+            self._end("complete", lambda encoder: encoder.end())
         except BaseException as error:  # such as the Timeout of gevent: readers must not wait for ever
             self.fail(error)
         finally:
             for closable in (messages, stream):
-                _close(closable)
+                close_quietly(closable)
 
     async def _read_async(self, stream: Any) -> None:
         try:
@@ -135,27 +132,28 @@ class Pump:
                     backlog = self._sink.backlog()
                     if backlog is not None:
                         await asyncio.wrap_future(backlog)
-            self._end("complete", self._encoder.end)
-        except Exception as error:
-            self.fail(error)
+            self._end("complete", lambda encoder: encoder.end())
         except asyncio.CancelledError:
             self.abort()  # the server ends
+        except (Exception, BaseExceptionGroup) as error:
+            self.fail(error)
 
     def _add(self, message: Any) -> bool:
         """Add the events of a message; return False if the response has ended."""
         with self._lock:
             if not self._ended:
+                assert self._encoder is not None
                 self._sink.append(_whole(self._encoder.message(message)))
             return not self._ended
 
-    def _end(self, status: ResponseStatus, events: Callable[[], Iterable[bytes]]) -> bool:
+    def _end(self, status: ResponseStatus, events: Callable[[FrameEncoder], Iterable[bytes]]) -> bool:
         """End the response unless it has ended; return whether this did it."""
         with self._lock:
             if self._ended:
                 return False
             self._ended = True
             try:
-                last = _whole(events())
+                last = _whole(events(self._encoder or self._encoder_of(None)))
             except Exception as error:
                 log.exception("the encoder of a resumable response failed")
                 status, last = "failed", [error_frame(error, "sse")]
@@ -168,13 +166,13 @@ class Pump:
 
     def stop(self) -> None:
         """Stop the response, and close the provider's connection, at once."""
-        if self._end("stopped", self._encoder.stopped):
+        if self._end("stopped", lambda encoder: encoder.stopped()):
             self._cancel_stream()
 
     def abort(self) -> None:
         """End the response with an error, and close the provider's connection, at once: the server stops."""
         stopped = WorkerLostError("the server stopped while the response was generated")
-        if self._end("failed", lambda: self._encoder.error(stopped)):
+        if self._end("failed", lambda encoder: encoder.error(stopped)):
             self._cancel_stream()
 
     def _cancel_stream(self) -> None:
@@ -223,7 +221,7 @@ def _start_thread(function: Callable[..., object], *arguments: Any) -> None:
     threading.Thread(target=function, args=arguments, name="tokentape-pump", daemon=True).start()
 
 
-def _close(stream: Any) -> None:
+def close_quietly(stream: Any) -> None:
     """Close a stream, which may take its time, and whose errors come too late to be reported."""
     close = getattr(stream, "close", None)
     if close is not None:

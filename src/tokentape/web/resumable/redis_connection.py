@@ -11,7 +11,7 @@ from typing import Any
 
 from tokentape.errors import ConfigurationError
 from tokentape.web.resumable.redis_scripts import KEYS, SCRIPTS
-from tokentape.web.resumable.redis_settings import RedisSettings
+from tokentape.web.resumable.redis_settings import KEY_ERRORS, RedisSettings
 
 log = logging.getLogger("tokentape.web")
 
@@ -78,14 +78,14 @@ class RedisConnection:
                 pubsub = self._subscriber.pubsub()
                 await pubsub.subscribe(self._always)
                 self._pubsub = pubsub
-            name, pubsub = key.encode(), self._pubsub
+            name, pubsub = key.encode(errors=KEY_ERRORS), self._pubsub
             if name not in pubsub.channels or name in pubsub.pending_unsubscribe_channels:
                 await pubsub.subscribe(key)
 
     async def unsubscribe_others(self, keys: Container[str]) -> None:
         """Follow no other channels than those of these responses."""
         async with self._lock:
-            followed = () if self._pubsub is None else map(bytes.decode, list(self._pubsub.channels))
+            followed = () if self._pubsub is None else map(_key, list(self._pubsub.channels))
             others = [key for key in followed if key != self._always and key not in keys]
             if others:
                 await self._pubsub.unsubscribe(*others)
@@ -100,7 +100,7 @@ class RedisConnection:
                 if self._pubsub is None:
                     await self.subscribe(self._always)
                 async for message in self._pubsub.listen():
-                    receive(message["channel"].decode(), message["data"])
+                    receive(_key(message["channel"]), message["data"])
             except Exception as error:
                 log.warning("the subscription of resumable responses broke off: %s", type(error).__name__)
                 await asyncio.sleep(_RECONNECT_S)
@@ -112,3 +112,7 @@ class RedisConnection:
         for client in (self._pubsub, self._subscriber, self._client):
             if client is not None:
                 await client.aclose()
+
+
+def _key(name: bytes) -> str:
+    return name.decode(errors=KEY_ERRORS)

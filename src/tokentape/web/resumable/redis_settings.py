@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from tokentape.arguments import require_text
 from tokentape.errors import BufferUnavailableError, ConfigurationError
 from tokentape.web.resumable.buffer import WhenFull
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+KEY_ERRORS: Final = "surrogatepass"
+"""How keys are encoded: an id from JSON may have half a surrogate pair."""
 _LONGEST_MS: Final = 1 << 50  # for ever, as far as Redis can tell
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 
@@ -66,7 +69,12 @@ class RedisSettings(NamedTuple):
 
         retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 3)
         client: Redis = Redis.from_url(
-            self.url, socket_connect_timeout=2.0, socket_timeout=timeout, protocol=2, retry=retry
+            self.url,
+            socket_connect_timeout=2.0,
+            socket_timeout=timeout,
+            protocol=2,
+            retry=retry,
+            encoding_errors=KEY_ERRORS,
         )
         return client
 
@@ -102,7 +110,7 @@ def parse_address(url: str) -> tuple[str, str]:
             "RedisBuffer needs the package redis, which is not installed: pip install 'tokentape[redis]'"
         ) from None
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(require_text(url, "the URL of RedisBuffer"))
         host, port, scheme = parts.hostname or "", parts.port or 6379, parts.scheme.lower()
     except ValueError:
         parts, host, port, scheme = urlsplit(""), "", 0, ""

@@ -7,11 +7,12 @@ import atexit
 import contextlib
 import inspect
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
+from tokentape.arguments import require_callable, require_number, require_text
 from tokentape.clock import Clock, MachineClock
 from tokentape.errors import BufferUnavailableError, ConfigurationError, TokentapeError
 from tokentape.stream.timeouts import Timeouts
@@ -22,7 +23,7 @@ from tokentape.web.reading import close_unread
 from tokentape.web.resumable.buffer import Buffer, EventSink, MemoryBuffer
 from tokentape.web.resumable.cursor import number_in, parse_cursor
 from tokentape.web.resumable.log import EventLog, ResponseStatus
-from tokentape.web.resumable.pump import Pump, WhenUnread, check_when_unread, keep_task
+from tokentape.web.resumable.pump import Pump, WhenUnread, check_when_unread, close_quietly, keep_task
 from tokentape.web.resumable.reader import Reader
 from tokentape.web.resumable.shutdown import install, installed
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 
 ResultT = TypeVar("ResultT")
+
+_LONGEST_ID = 512
+_text = partial(require_text, name="the id of a response")
 
 ResumableFormat: TypeAlias = Literal["sse", "ui-message-stream"] | Callable[[Any], FrameEncoder]
 """The format of the events: one of the web responses' own, or a function that returns the encoder of a stream. It is
@@ -80,8 +84,7 @@ class ResumableResponses:
         clock: Clock | None = None,
         grace: float = 0.0,
     ) -> None:
-        if not grace >= 0:
-            raise ConfigurationError(f"grace is {grace!r}; it must be a number of seconds, 0 or more")
+        require_number(grace, "grace", zero=True)
         self._timeouts = Timeouts(heartbeat, None, clock)
         self._timeouts.check()
         check_when_unread(when_unread)
@@ -101,6 +104,7 @@ class ResumableResponses:
                 )
             self._encoder_of: Callable[[object], FrameEncoder] = partial(frame_encoder, format)
         else:
+            require_callable(format, "format", "a stream or None, and returns its FrameEncoder")
             self._encoder_of = format
         self.headers = response_headers(
             format if isinstance(format, str) else "sse", {"cache-control": "no-store", **(headers or {})}
@@ -117,31 +121,28 @@ class ResumableResponses:
 
         A plain stream is read in a thread of its own, an async one in a task of the running event loop.
         """
+        opening = partial(_opened, stream) if _is_function(stream) else stream
+        starting = self._start(id, opening, replace, _done_result)
         try:
-            sink = self._buffer.create(self._startable(id), replace=replace).result()
-        except BaseException:
-            _close(stream)
-            raise
-        if sink is None:
-            _close(stream)
-            return False
-        pump = self._pump(sink)
-        try:
-            opened = stream() if _is_function(stream) else stream
-            if inspect.iscoroutine(opened):
-                opened.close()
-                raise ConfigurationError("start() can't open a stream with a coroutine: use `await astart(...)`")
-            pump.start(_checked_stream(opened))
-        except BaseException as error:
-            with contextlib.suppress(TokentapeError):
-                self._not_opened(sink, pump, error).result()
-            raise
-        return True
+            starting.send(None)
+        except StopIteration as started:
+            return bool(started.value)
+        raise AssertionError("a start that waits for nothing has not ended")
 
     async def astart(self, id: str, stream: Any, *, replace: bool = False) -> bool:  # noqa: A002
         """`start` for coroutines; the function may be a coroutine function."""
+        return await self._start(id, stream, replace, _result)
+
+    async def _start(
+        self,
+        id: str,  # noqa: A002
+        stream: Any,
+        replace: bool,
+        result: Callable[[Future[Any]], Awaitable[Any]],
+    ) -> bool:
+        """Start a response; `result` waits for a future."""
         try:
-            sink = await _result(self._buffer.create(self._startable(id), replace=replace))
+            sink = await result(self._buffer.create(self._startable(id), replace=replace))
         except BaseException:
             _close(stream)
             raise
@@ -150,19 +151,20 @@ class ResumableResponses:
             return False
         pump = self._pump(sink)
         try:
-            opened = stream() if _is_function(stream) else stream
-            if inspect.isawaitable(opened):
-                opened = await pump.opened(opened)
-            pump.start(_checked_stream(opened))
+            stream = stream() if _is_function(stream) else stream
+            if inspect.isawaitable(stream):
+                stream = await pump.opened(stream)
+            pump.start(_checked_stream(stream))
         except BaseException as error:
+            _close(stream)
             with contextlib.suppress(TokentapeError):
-                await _result(self._not_opened(sink, pump, error))
+                await result(self._not_opened(sink, pump, error))
             raise
         return True
 
-    def _startable(self, id: object) -> str:  # noqa: A002
-        if not (isinstance(id, str) and 0 < len(id) <= 512):
-            raise ConfigurationError(f"the id of a response is {id!r:.80}; it must be a text of 1 to 512 characters")
+    def _startable(self, id: str) -> str:  # noqa: A002
+        if not 0 < len(_text(id)) <= _LONGEST_ID:
+            raise ConfigurationError(f"the id of a response is {id!r:.80}; it must have 1 to {_LONGEST_ID} characters")
         if self._idle is not None:
             raise BufferUnavailableError("the server is stopping: no response is started any more")
         return id
@@ -188,19 +190,19 @@ class ResumableResponses:
 
         Returns whether it was running, in this process or another one that shares the buffer.
         """
-        return self._buffer.stop(id).result()
+        return self._buffer.stop(_text(id)).result()
 
     async def astop(self, id: str) -> bool:  # noqa: A002
         """`stop` for coroutines."""
-        return await _result(self._buffer.stop(id))
+        return await _result(self._buffer.stop(_text(id)))
 
     def status(self, id: str) -> ResponseStatus | None:  # noqa: A002
         """Return `running`, `complete`, `failed` or `stopped`; None if no such response is kept."""
-        return self._buffer.status(id).result()
+        return self._buffer.status(_text(id)).result()
 
     async def astatus(self, id: str) -> ResponseStatus | None:  # noqa: A002
         """`status` for coroutines."""
-        return await _result(self._buffer.status(id))
+        return await _result(self._buffer.status(_text(id)))
 
     # The server's end.
 
@@ -291,7 +293,7 @@ class ResumableResponses:
         return self._reader(await _result(self._open(id)), cursor, head)
 
     def _open(self, id: str) -> Future[EventLog]:  # noqa: A002
-        return self._buffer.open(id, self._failed)
+        return self._buffer.open(_text(id), self._failed)
 
     def _reader(self, log: EventLog, cursor: Any, head: bool) -> Reader:
         return Reader(log, number_in(log, cursor), self._failed, self._timeouts, closed=head)
@@ -340,6 +342,21 @@ async def _result(future: Future[ResultT]) -> ResultT:
     return future.result() if future.done() else await asyncio.wrap_future(future)
 
 
+async def _done_result(future: Future[ResultT]) -> ResultT:
+    """`_result` for a thread without an event loop: it does not give way."""
+    return future.result()
+
+
+def _opened(function: Callable[[], Any]) -> Any:
+    """Return the stream that a plain function opens."""
+    opened = function()
+    if inspect.iscoroutine(opened):
+        opened.close()
+    if inspect.isawaitable(opened):
+        raise ConfigurationError("start() can't open a stream with a coroutine: use `await astart(...)`")
+    return opened
+
+
 def _is_function(stream: Any) -> bool:
     return callable(stream) and not hasattr(stream, "__iter__") and not hasattr(stream, "__aiter__")
 
@@ -369,6 +386,7 @@ def _close(stream: Any) -> None:
     stream = getattr(stream, "normalized", stream)
     if hasattr(stream, "aclose"):
         with contextlib.suppress(RuntimeError):  # no event loop: nothing can read or close it
+            asyncio.get_running_loop()
             keep_task(close_unread(stream))
-    elif hasattr(stream, "close"):
-        stream.close()
+    else:
+        close_quietly(stream)
