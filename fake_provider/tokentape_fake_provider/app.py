@@ -148,8 +148,7 @@ class App:
                 self._begin(session, entry)
                 self._end(session, entry, "client_left", clock)
                 return
-        if session is not None:
-            self._begin(session, entry)
+        self._begin(session, entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
         entry.counts = answer.usage
@@ -205,27 +204,29 @@ class App:
             except (StoreUnavailableError, UnknownSessionError) as error:
                 session, problem = None, error
         if origin_refusal:
-            self._end(None, entry, await deny(_foreign(error_wire, origin_refusal), entry, connection), clock)
-        elif session is None:
-            self._end(None, entry, await deny(_no_session(session_id, error_wire, problem), entry, connection), clock)
-        else:
-            self._begin(session, entry)
-            outcome: Outcome = "server_stopped"
-            try:
-                if self._wrong_key(scope):
-                    wrong = error_answer(error_wire, 401, WRONG_KEY, "invalid_api_key")
-                    outcome = await deny(wrong, entry, connection)
-                else:
-                    outcome = await answer_websocket(session, entry, connection, clock, error_wire)
-            finally:
-                self._end(session, entry, outcome, clock)
+            session = None
+        self._begin(session, entry)
+        outcome: Outcome = "server_stopped"
+        try:
+            if origin_refusal:
+                outcome = await deny(_foreign(error_wire, origin_refusal), entry, connection)
+            elif session is None:
+                outcome = await deny(_no_session(session_id, error_wire, problem), entry, connection)
+            elif self._wrong_key(scope):
+                wrong = error_answer(error_wire, 401, WRONG_KEY, "invalid_api_key")
+                outcome = await deny(wrong, entry, connection)
+            else:
+                outcome = await answer_websocket(session, entry, connection, clock, error_wire)
+        finally:
+            self._end(session, entry, outcome, clock)
 
     def _wrong_key(self, scope: Message) -> bool:
         keys = self.config.api_keys
         return bool(keys) and not has_key(keys, scope["headers"], scope["query_string"])
 
-    def _begin(self, session: Session, entry: Entry) -> None:
-        session.journal.add(entry)
+    def _begin(self, session: Session | None, entry: Entry) -> None:
+        if session is not None:
+            session.journal.add(entry)
         self.config.metrics.begin()
 
     def _end(self, session: Session | None, entry: Entry, outcome: Outcome, clock: Clock) -> Outcome:
@@ -233,10 +234,10 @@ class App:
         if outcome == "client_left" and self.stopping:
             outcome = "server_stopped"
         ended = clock.now() - entry.arrived
+        self.config.metrics.end(entry, outcome)
         if session is None:
             entry.outcome, entry.ended = outcome, ended
         else:
-            self.config.metrics.end(entry, outcome)
             session.journal.finish(entry, outcome, ended)
         if self.config.ended is not None:
             self.config.ended(entry)
@@ -274,6 +275,7 @@ class App:
             scope = {"method": "", "query_string": b"", "headers": headers}
             entry = self._entry(scope, session_id, path, b"", wire, self.config.clock.now())
             entry.status, entry.answered_by, entry.note = status, refused.by, refused.note
+            self._begin(None, entry)
             self._end(None, entry, "complete", self.config.clock)
         origin, access = origin_of(headers), self.config.access
         if origin and not access.refusal(headers):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import socket
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,21 @@ def test_what_is_counted(server: FakeProviderServer, http: httpx2.Client) -> Non
             "tokentape_faults_total['fin']": 1.0,
         }
     )
+
+
+def test_what_belongs_to_no_session_is_counted(server: FakeProviderServer, http: httpx2.Client) -> None:
+    """Refusals of unknown sessions, foreign pages and broken HTTP are counted, and none of them stays open."""
+    http.post(f"{server.url}/s/unknown/v1/chat/completions", json=REQUEST)
+    http.post(f"{server.url}/v1/chat/completions", json=REQUEST, headers={"origin": "https://evil.example"})
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"POST /v1/messages HTTP/1.1\r\ncontent-length: x\r\n\r\n")
+        assert b" 400 " in connection.recv(1000)
+    found = samples(server, http)
+    assert {name: value for name, value in found.items() if "requests" in name or "open_" in name} == {
+        "tokentape_requests_total['404', 'complete', 'error', 'openai_chat']": 1.0,
+        "tokentape_requests_total['403', 'complete', 'error', 'openai_chat']": 1.0,
+        "tokentape_requests_total['400', 'anthropic_messages', 'complete', 'error']": 1.0,
+    }
 
 
 def test_an_instant_stream_is_neither_late_nor_paced(server: FakeProviderServer, http: httpx2.Client) -> None:
