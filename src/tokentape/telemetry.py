@@ -27,7 +27,7 @@ from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.context import StreamContext
-from tokentape.stream.observer import Item, observing
+from tokentape.stream.observer import Item, ObservedStream, observing
 from tokentape.stream.state import StreamState
 from tokentape.usage import TokenUsage
 
@@ -133,7 +133,7 @@ class Telemetry:
             if (count := getattr(usage, direction)) is not None:
                 self._tokens.record(count, {**attributes, "gen_ai.token.type": direction})
 
-    def observe(self, stream: StreamState[Any]) -> _StreamSpan:
+    def observe(self, stream: ObservedStream) -> _StreamSpan:
         """Begin the span of a stream, as a child of the current one."""
         span = _StreamSpan(self, stream.context)
         # A stream that nobody reads never ends.
@@ -191,7 +191,7 @@ class _StreamSpan:
             self._telemetry.between.record(now - self._last, self._common)
             self._last = now
 
-    def ended(self, stream: StreamState[Any]) -> None:
+    def ended(self, stream: ObservedStream) -> None:
         """Record how the stream ended."""
         self.end(stream.error, stream.get_chat_output())
 

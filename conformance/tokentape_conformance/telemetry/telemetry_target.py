@@ -16,7 +16,7 @@ from tokentape_conformance.telemetry.options import (
     environment,
 )
 from tokentape_conformance.telemetry.received import Received, collected, is_cumulative, is_new
-from tokentape_conformance.telemetry.scenarios import SCENARIOS
+from tokentape_conformance.telemetry.scenarios import SCENARIOS, Stage
 from tokentape_conformance.telemetry.sink import OTLP_PORT, Export, Sink
 from tokentape_fake_provider.wires import WIRES
 from tokentape_harness.conversion.request_reader import read_content
@@ -102,7 +102,7 @@ class TelemetryTarget(AppTarget):
         journal = self.provider.journal
         requests = journal.forgotten + len(journal.entries)
         timeline = Timeline(time.time())
-        markers = SCENARIOS[scenario](self, timeline)
+        markers = SCENARIOS[scenario](self._stage(), timeline)
         # Embeddings, moderations and lists of models are no calls of a model that generates.
         entries = [entry for entry in journal.since(requests)[0] if entry.wire in WIRES]
         if not entries:
@@ -113,6 +113,11 @@ class TelemetryTarget(AppTarget):
         earlier = {each.id for observation in observed for each in observation.requests} - {""}
         received = Received(self.sink.exports(len(before)), before, timeline.began, earlier)
         return Observation(tuple(map(sent, entries)), markers, timeline, received)
+
+    def _stage(self) -> Stage:
+        whole = self._observations.get("whole")
+        tools = read_content(whole.requests[0].body).tools if isinstance(whole, Observation) else ()
+        return Stage(self.app_bench, self.options, self.wire, tools[0].name if tools else None, self.draw)
 
     def _settle(self, since: int, began: float) -> None:
         """Wait for the first span of a model call, then until nothing new arrives, then for metrics."""

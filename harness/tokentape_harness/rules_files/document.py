@@ -1,4 +1,4 @@
-"""A document with the place of each value: YAML, JSON or TOML."""
+"""A document with the place of each value, and what may be wrong with one."""
 
 from __future__ import annotations
 
@@ -43,32 +43,6 @@ class TextProblem(Exception):  # noqa: N818 - a finding
     def __init__(self, what: str, do: str, place: Place | None = None) -> None:
         super().__init__(what)
         self.what, self.do, self.place = what, do, place
-
-
-def parse_document(data: bytes, suffix: str) -> Document:
-    """Parse a text; `suffix` is that of its file. Raises `TextProblem`."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        raise TextProblem("the text is not UTF-8", "save the file as UTF-8", Place(line, column)) from None
-    try:
-        match suffix:
-            case ".toml":
-                from tokentape_harness.rules_files.toml_document import parse_toml
-
-                return parse_toml(text)
-            case ".json":
-                from tokentape_harness.rules_files.json_document import parse_json
-
-                return parse_json(text)
-            case _:
-                from tokentape_harness.rules_files.yaml_document import parse_yaml
-
-                return parse_yaml(text)
-    except RecursionError:
-        raise too_deep() from None
 
 
 def too_deep(place: Place | None = None) -> TextProblem:

@@ -14,7 +14,8 @@ from tokentape_fake_provider.rules_file.reading import SECTIONS
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION
 from tokentape_fake_provider.timing import Profile
 from tokentape_harness.errors import CassetteFormatError, CassetteSyntaxError, FileProblem, RulesFileError
-from tokentape_harness.rules_files.document import Document, Place, TextProblem, parse_document
+from tokentape_harness.rules_files.document import Document, Place, TextProblem
+from tokentape_harness.rules_files.parser import parse_document
 
 Kind: TypeAlias = Literal["rules", "cassette", "other"]
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".toml")

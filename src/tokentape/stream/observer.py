@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
 from tokentape.stream.closing import close_iterator
 from tokentape.stream.context import StreamContext
 from tokentape.text_run import TextRun
 
-if TYPE_CHECKING:
-    from tokentape.stream.state import StreamState
-
 Item = ChatMessage | TextRun
+
+
+class ObservedStream(Protocol):
+    """What observers read of a stream."""
+
+    @property
+    def context(self) -> StreamContext:
+        """Its request and response."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it failed with, if it did."""
+
+    def get_chat_output(self) -> ChatOutput:
+        """What has arrived."""
 
 
 class StreamObserver(Protocol):
@@ -23,7 +36,7 @@ class StreamObserver(Protocol):
     def arrived(self, item: Item) -> None:
         """One or several chunks came from the source."""
 
-    def ended(self, stream: StreamState[Any]) -> None:
+    def ended(self, stream: ObservedStream) -> None:
         """The stream has its final status; called once."""
 
 
@@ -32,7 +45,7 @@ class _Observing:
     nobody observes.
     """
 
-    create: Callable[[StreamState[Any]], StreamObserver] | None = None
+    create: Callable[[ObservedStream], StreamObserver] | None = None
     fail: Callable[[StreamContext, BaseException], None] | None = None
 
 

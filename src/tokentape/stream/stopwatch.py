@@ -5,14 +5,10 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from tokentape.message import ChatMessage
-from tokentape.stream.observer import Item
+from tokentape.stream.observer import Item, ObservedStream
 from tokentape.timing import StreamTiming
-
-if TYPE_CHECKING:
-    from tokentape.stream.state import StreamState
 
 
 class Stopwatch:
@@ -37,7 +33,7 @@ class Stopwatch:
         else:
             self._times.extend([self.now()] * len(item))
 
-    def ended(self, _: StreamState[Any]) -> None:
+    def ended(self, _: ObservedStream) -> None:
         """Note the end."""
         self._ended = self.now()
 

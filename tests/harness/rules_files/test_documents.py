@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentape_harness.rules_files.document import Document, Place, TextProblem, parse_document
+from tokentape_harness.rules_files.document import Document, Place, TextProblem
+from tokentape_harness.rules_files.parser import parse_document
 
 NAMES = st.text("abz_-. $/é\U0001f600", min_size=1, max_size=4)
 SCALARS = st.one_of(

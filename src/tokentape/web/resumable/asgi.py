@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tokentape.errors import ResumeError
 from tokentape.web.asgi import ASGIMessage, Receive, Send, encoded_headers, require_asyncio, send_frames
 from tokentape.web.resumable.answers import NOTHING_LEFT, Refusal, refusal
 from tokentape.web.resumable.cursor import requested_cursor
-
-if TYPE_CHECKING:
-    from tokentape.web.resumable.responses import ResumableResponses
+from tokentape.web.resumable.reader import OpensReaders
 
 
 class ResumableASGI:
     """An ASGI application that answers with the events of a response after the request's cursor."""
 
-    def __init__(self, responses: ResumableResponses, id: str) -> None:  # noqa: A002 - the parameter's own name
+    def __init__(self, responses: OpensReaders, id: str) -> None:  # noqa: A002 - the parameter's own name
         self._responses = responses
         self._id = id
         self.raw_headers = encoded_headers(responses.headers)

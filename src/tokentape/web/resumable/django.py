@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 try:
     from django.core.handlers.asgi import ASGIRequest
@@ -20,14 +19,11 @@ from tokentape.web.disconnect import reader_left
 from tokentape.web.django import UncompressedHttpResponse
 from tokentape.web.resumable.answers import NOTHING_LEFT, Refusal, refusal
 from tokentape.web.resumable.cursor import requested_cursor
-from tokentape.web.resumable.reader import Reader
+from tokentape.web.resumable.reader import OpensReaders, Reader
 from tokentape.web.wsgi import WSGIStream
 
-if TYPE_CHECKING:
-    from tokentape.web.resumable.responses import ResumableResponses
 
-
-def django_response(responses: ResumableResponses, request: HttpRequest, id: str) -> HttpResponseBase:  # noqa: A002
+def django_response(responses: OpensReaders, request: HttpRequest, id: str) -> HttpResponseBase:  # noqa: A002
     """Return a response with the events after the request's cursor."""
     try:
         return _response(
@@ -38,7 +34,7 @@ def django_response(responses: ResumableResponses, request: HttpRequest, id: str
 
 
 async def adjango_response(
-    responses: ResumableResponses,
+    responses: OpensReaders,
     request: HttpRequest,
     id: str,  # noqa: A002
 ) -> HttpResponseBase:

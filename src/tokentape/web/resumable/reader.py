@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tokentape.errors import EventsDroppedError
 from tokentape.stream.timeouts import Timeouts
@@ -15,6 +15,18 @@ from tokentape.web.frames import heartbeat_frame
 from tokentape.web.resumable.log import EventLog
 
 HEARTBEAT = heartbeat_frame("sse")
+
+
+class OpensReaders(Protocol):
+    """What answers of a web framework need of `ResumableResponses`."""
+
+    headers: dict[str, str]
+
+    def open(self, id: str, last_event_id: str | None = None, *, head: bool = False) -> Reader:  # noqa: A002
+        """Return a reader of a response. Raises ResumeError."""
+
+    async def aopen(self, id: str, last_event_id: str | None = None, *, head: bool = False) -> Reader:  # noqa: A002
+        """`open` for coroutines."""
 
 
 class Reader:

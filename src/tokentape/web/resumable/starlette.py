@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 try:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
@@ -15,15 +13,13 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from tokentape.web.resumable.asgi import ResumableASGI
-
-if TYPE_CHECKING:
-    from tokentape.web.resumable.responses import ResumableResponses
+from tokentape.web.resumable.reader import OpensReaders
 
 
 class ResumableResponse(Response):
     """A response with the events of a resumable response; `background` runs once all is sent to this reader."""
 
-    def __init__(self, responses: ResumableResponses, id: str) -> None:  # noqa: A002 - the parameter's own name
+    def __init__(self, responses: OpensReaders, id: str) -> None:  # noqa: A002 - the parameter's own name
         self._answer = ResumableASGI(responses, id)
         self.status_code = 200
         self.background = None

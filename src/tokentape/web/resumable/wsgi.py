@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokentape.errors import ResumeError
 from tokentape.web.disconnect import reader_left
 from tokentape.web.resumable.answers import NOTHING_LEFT, Refusal, refusal
 from tokentape.web.resumable.cursor import requested_cursor
+from tokentape.web.resumable.reader import OpensReaders
 from tokentape.web.wsgi import WSGIStream
-
-if TYPE_CHECKING:
-    from tokentape.web.resumable.responses import ResumableResponses
 
 
 class ResumableWSGI:
     """A WSGI application that answers with the events of a response after the request's cursor."""
 
-    def __init__(self, responses: ResumableResponses, id: str) -> None:  # noqa: A002 - the parameter's own name
+    def __init__(self, responses: OpensReaders, id: str) -> None:  # noqa: A002 - the parameter's own name
         self._responses = responses
         self._id = id
 
