@@ -1,10 +1,12 @@
-"""ARCHITECTURE.md and CONTRIBUTING.md name what is there: every folder, and no file that is gone."""
+"""ARCHITECTURE.md and CONTRIBUTING.md name what is there, and what they say of it holds."""
 
 from __future__ import annotations
 
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -47,3 +49,11 @@ def test_named_files_exist(page: str) -> None:
     for path in paths:
         one = path.replace("<wire>", "openai_chat").replace("<suite>", "iterator").replace("<client>", "httpx")
         assert any((root / one).exists() for root in roots), path
+
+
+def test_no_circle_of_modules() -> None:
+    """No module imports another that imports it, directly or through others, for types neither."""
+    packages = ("tokentape", "tokentape_fake_provider", "tokentape_harness", "tokentape_conformance")
+    graph = grimp.build_graph(*packages, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names one
