@@ -55,6 +55,19 @@ async def test_readers_callbacks_and_listeners_see_the_filtered_text(drive: Plai
 
 
 @both
+async def test_the_result_of_a_tool_is_a_text_of_its_own(drive: Plain) -> None:
+    """What is held of the model's text is not shown in it, and a phrase in it is replaced like any other."""
+    result = ChatMessage.tool("my key: sk-1", tool_call_id="c", name="look")
+    stream = drive.stream("I lo", result, "ok.").filter(hold_to("word"), replace(re.compile(r"sk-\d+")))
+    seen = [(message.text, message.role, message.tool_call_id, message.name) for message in await drive.read(stream)]
+    assert "".join(text for text, role, *_ in seen if role == "assistant") == "I look."
+    assert [part for part in seen if part[1] == "tool"] == [
+        ("my key: ", "tool", "c", "look"),
+        ("***", "tool", "c", "look"),
+    ]
+
+
+@both
 async def test_what_is_held_comes_before_the_end_of_its_choice(drive: Plain) -> None:
     """A reader that stops at the finish reason has the whole text, in its block."""
     stream = drive.stream(

@@ -19,6 +19,7 @@ from tokentape import (
     ChatMessage,
     ConfigurationError,
     StreamedChatMessageIterator,
+    ToolCall,
     TruncatedStreamError,
 )
 from tokentape.web import smooth
@@ -167,3 +168,13 @@ def test_a_delay_is_a_positive_number(delay: Any) -> None:
     """What is none is refused at once, also an infinite one, with which text would never leave."""
     with pytest.raises(ConfigurationError, match="max_delay is "):
         smooth(StreamedChatMessageIterator(()), max_delay=delay)
+
+
+def test_what_comes_after_a_text_leaves_after_it() -> None:
+    """The words of a message leave before its tool call, in `useChat` too; a tool's result is not split."""
+    call, result = ToolCall("c", "look", {"at": "sea"}), ChatMessage.tool('{"deep": "very deep"}', tool_call_id="c")
+    stream = StreamedChatMessageIterator([ChatMessage("I will look.", tool_calls=(call,)), result])
+    left = list(smooth(stream, max_delay=0.001))
+    assert [message.text for message in left] == ["I ", "will ", "look.", result.text]
+    assert [message.tool_calls for message in left] == [(), (), (call,), ()]
+    assert left[-1] is result

@@ -47,7 +47,8 @@ class StreamFilter:
         self.changed = False
         self._received = Accumulator()
         self._unfolded: list[Item] = []
-        self._texts: dict[tuple[int, FilteredField], _Text] = {}
+        # The result of a tool call is a text of its own.
+        self._texts: dict[tuple[int, FilteredField, str | None], _Text] = {}
         # The choices that go on, with their texts; `None` where the text is not filtered.
         self._open: dict[int, _Text | None] = {}
         self._stopped_choices: set[int] = set()
@@ -83,7 +84,14 @@ class StreamFilter:
             has_more_than_text(item)  # raises if it is no chunk
             chunk, received = item, item.text
         text = self._open.get(chunk.index)
-        if text is None or not received or chunk.reasoning or chunk.refusal or chunk.finish_reason is not None:
+        if (
+            text is None
+            or not received
+            or chunk.reasoning
+            or chunk.refusal
+            or chunk.finish_reason is not None
+            or chunk.tool_call_id is not None
+        ):
             joined = _joined(item)
             shown = self._filtered(joined)
             if shown and shown[0] is joined:
@@ -109,7 +117,7 @@ class StreamFilter:
 
     def close(self) -> list[ChatMessage]:
         """Return what the filters hold, as the source has ended."""
-        indexes = {index for index, _ in self._texts} - self._stopped_choices
+        indexes = {index for index, _, _ in self._texts} - self._stopped_choices
         held = [chunk for index in sorted(indexes) for chunk in self._ended(ChatMessage(index=index), {})]
         self.changed = self.changed or bool(held)
         return held
@@ -122,7 +130,7 @@ class StreamFilter:
         for field in self.fields:
             received = getattr(chunk, field)
             if received:
-                text = self._text(index, field)
+                text = self._text(index, field, chunk.tool_call_id)
                 text.last = chunk
                 shown = text.chain.feed(received)
                 stopped = stopped or text.chain.stopped is not None
@@ -130,7 +138,7 @@ class StreamFilter:
                     changed[field] = shown
         if stopped or chunk.finish_reason is not None:
             return self._ended(chunk, changed)
-        self._open[index] = self._texts.get((index, "text"))
+        self._open[index] = self._texts.get((index, "text", None))
         if changed:
             chunk = _with_texts(chunk, **changed)
         return [] if changed and _is_empty(chunk) else [chunk]
@@ -139,13 +147,12 @@ class StreamFilter:
         """Return the last chunk of a choice, and what is held of it, in the block that it came from."""
         held: list[ChatMessage] = []
         reason: FinishReason | None = None
-        for field in self.fields:
-            text = self._texts.get((chunk.index, field))
-            if text is None:
+        for (index, field, tool_call_id), text in self._texts.items():
+            if index != chunk.index:
                 continue
             rest = text.chain.close()
             reason = reason or text.chain.stopped
-            if rest and getattr(chunk, field):
+            if rest and tool_call_id == chunk.tool_call_id and getattr(chunk, field):
                 changed[field] = changed.get(field, getattr(chunk, field)) + rest
             elif rest:
                 held.append(_only_texts(text.last, {field: rest}))
@@ -160,10 +167,12 @@ class StreamFilter:
         self.stopped = bool(self._stopped_choices) and not self._open
         return [*held, chunk] if has_content(chunk) else held
 
-    def _text(self, index: int, field: FilteredField) -> _Text:
-        text = self._texts.get((index, field))
+    def _text(self, index: int, field: FilteredField, tool_call_id: str | None) -> _Text:
+        text = self._texts.get((index, field, tool_call_id))
         if text is None:
-            text = self._texts[index, field] = _Text(FilterChain([factory() for factory in self.factories]))
+            text = self._texts[index, field, tool_call_id] = _Text(
+                FilterChain([factory() for factory in self.factories])
+            )
         return text
 
 
@@ -188,7 +197,14 @@ def _with_texts(chunk: ChatMessage, **texts: str) -> ChatMessage:
 
 
 def _only_texts(chunk: ChatMessage, texts: Mapping[str, str]) -> ChatMessage:
-    return ChatMessage(role=chunk.role, index=chunk.index, block=chunk.block, **texts)  # type: ignore[arg-type]
+    return ChatMessage(
+        role=chunk.role,
+        index=chunk.index,
+        block=chunk.block,
+        name=chunk.name,
+        tool_call_id=chunk.tool_call_id,
+        **texts,  # type: ignore[arg-type]
+    )
 
 
 def _joined(run: Item) -> ChatMessage:

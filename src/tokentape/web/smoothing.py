@@ -26,6 +26,15 @@ from tokentape.web.task_reader import TaskReader
 # A word with the space after it; of a script without spaces a few characters.
 _PIECE = re.compile(r"\S{1,12}\s*|\s+")
 
+# What comes after the text of a message, as it is before that.
+_NOT_YET: dict[str, Any] = {
+    "refusal": "",
+    "tool_calls": (),
+    "tool_call_deltas": (),
+    "finish_reason": None,
+    "provider_finish_reason": None,
+}
+
 # In ms. Waits are in seconds, and a clock that stands may end one a rounding error before it is due.
 _ROUNDING = 0.001
 
@@ -166,14 +175,13 @@ class AsyncSmoothedStream(_Smoothed):
 
 
 def _pieces(message: ChatMessage) -> list[ChatMessage]:
-    """Return a message as one for each word of its text; the first has all else, the last the finish reason."""
+    """Return a message as one for each word of its text. What comes after its text is in the last, all else in the
+    first. The result of a tool call stays whole: a reader needs all of it.
+    """
     words = _PIECE.findall(message.text)
-    if len(words) < 2:
+    if len(words) < 2 or message.role == "tool":
         return [message]
-    first = msgspec.structs.replace(message, text=words[0], finish_reason=None, provider_finish_reason=None)
+    first = msgspec.structs.replace(message, text=words[0], **_NOT_YET)
     pieces = [first, *(ChatMessage(word, message.role, index=message.index, block=message.block) for word in words[1:])]
-    if message.finish_reason is not None:
-        pieces[-1] = msgspec.structs.replace(
-            pieces[-1], finish_reason=message.finish_reason, provider_finish_reason=message.provider_finish_reason
-        )
+    pieces[-1] = msgspec.structs.replace(pieces[-1], **{name: getattr(message, name) for name in _NOT_YET})
     return pieces
