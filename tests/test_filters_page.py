@@ -14,6 +14,10 @@ def test_each_block_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]
     shown = "Write to [removed]. Her key is [removed]."
     run(block_with(PAGE, "hold_to("))
     assert capsys.readouterr().out == f"{shown}{shown} Write to jo@example.com. Her key is sk-123456.\n"
+    run(block_with(PAGE, "def without_tool_calls"))
+    shown = capsys.readouterr().out
+    assert "I will write to Jo." in shown
+    assert "jo@example.com" not in shown
     run(block_with(PAGE, "NoShouting"))
     assert capsys.readouterr().out == "hello [calm down]\n"
     run(block_with(PAGE, "smooth("))

@@ -9,8 +9,8 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from typing import Any, overload
 
 import msgspec
 
@@ -76,6 +76,20 @@ class Spread:
         """Yield all that waits."""
         while self._waiting:
             yield self._waiting.popleft()[1]
+
+
+@overload
+def smooth(
+    stream: AsyncIterable[ChatMessage], *, max_delay: float = ..., clock: Clock | None = ...
+) -> AsyncSmoothedStream: ...
+
+
+@overload
+def smooth(stream: Iterable[ChatMessage], *, max_delay: float = ..., clock: Clock | None = ...) -> SmoothedStream: ...
+
+
+@overload
+def smooth(stream: Any, *, max_delay: float = ..., clock: Clock | None = ...) -> Any: ...
 
 
 def smooth(stream: Any, *, max_delay: float = 0.3, clock: Clock | None = None) -> SmoothedStream | AsyncSmoothedStream:
