@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NAME: Final = "tokentape-"
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 _CONNECT_S: Final = 2.0
+_REOPEN_S: Final = 0.1
+_MISSED_S: Final = 0.5
 # A command is not sent again by itself: it may have been executed.
 _OPTIONS: Final[dict[str, Any]] = {"socket_connect_timeout": _CONNECT_S, "socket_timeout": None, "protocol": 2}
 _logger: Final = logging.getLogger("tokentape_fake_provider")
@@ -125,7 +127,7 @@ class StoreAddress:
 
 
 class Presence:
-    """A named connection: while the server has it, this process lives. It opens again by itself, under a new name."""
+    """A named connection: while the server has it, this process lives. Once opened, it opens again by itself."""
 
     def __init__(self, address: StoreAddress, client: Redis) -> None:
         self._address = address
@@ -133,7 +135,7 @@ class Presence:
         self._connection: Any = None
         self._reading: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self.name = ""
+        self.name = f"{NAME}{socket.gethostname()}:{os.getpid()}-{uuid4().hex[:8]}"
 
     async def open(self) -> None:
         """Open the connection unless it is open. Raises `StoreUnavailableError`."""
@@ -144,18 +146,17 @@ class Presence:
     async def _open(self) -> None:
         if self._connection is None:
             pool: Any = self._client.connection_pool
-            name = f"{NAME}{socket.gethostname()}:{os.getpid()}-{uuid4().hex[:8]}"
             with self._address.errors():
                 async with asyncio.timeout(_CONNECT_S):
                     connection = pool.make_connection()
                     await connection.connect()
-                    await connection.send_command("CLIENT", "SETNAME", name)
+                    await connection.send_command("CLIENT", "SETNAME", self.name)
                     await connection.read_response()
-            self.name, self._connection = name, connection
+            self._connection = connection
             self._reading = asyncio.ensure_future(self._read(connection))
 
     async def _read(self, connection: Any) -> None:
-        """Read the replies, which nobody needs, until the connection ends."""
+        """Read the replies, which nobody needs, until the connection ends; then open another one."""
         try:
             while True:
                 await connection.read_response()
@@ -165,6 +166,10 @@ class Presence:
             self._connection = None
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
+        while self._connection is None:
+            with suppress(StoreUnavailableError):
+                await self.open()
+            await asyncio.sleep(_REOPEN_S)
 
     def send(self, *command: str) -> None:
         """Send a command without waiting for its reply: it leaves in the same turn of the event loop.
@@ -178,9 +183,17 @@ class Presence:
                 sending.send(None)
             sending.close()
 
-    async def living(self) -> set[str]:
-        """The names of the processes that live."""
-        return {client["name"] for client in await self._client.client_list() if client["name"].startswith(NAME)}
+    async def dead(self, names: Iterable[str]) -> set[str]:
+        """Those of the processes with these names that live no longer.
+
+        They are looked for twice: one that only lost its connection has opened it again meanwhile.
+        """
+        dead = set(names)
+        for pause in (0.0, _MISSED_S):
+            if dead:
+                await asyncio.sleep(pause)
+                dead -= {client["name"] for client in await self._client.client_list()}
+        return dead
 
     async def close(self) -> None:
         """Close the connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import takewhile
 from typing import Any, Final
 
@@ -64,15 +64,15 @@ class SharedJournal(Journal):
                 self._notify()
 
     @property
-    def awaits_others(self) -> bool:
-        """Whether another process is to report that a response has ended."""
-        return any(entry.worker and entry.outcome == "pending" for entry in self.entries)
+    def awaited(self) -> set[str]:
+        """The other processes that are to report that a response has ended."""
+        return {entry.worker for entry in self.entries if entry.worker and entry.outcome == "pending"}
 
-    def end_those_of(self, dead: Callable[[str], bool]) -> None:
+    def end_those_of(self, dead: Collection[str]) -> None:
         """End the pending entries of processes that are dead."""
         with self._changed:
             for entry in self._entries:
-                if entry.outcome == "pending" and entry.worker and dead(entry.worker):
+                if entry.outcome == "pending" and entry.worker in dead:
                     entry.outcome = "server_stopped"
             self._notify()
 

@@ -307,8 +307,8 @@ class RedisStore:
         """Put items back whose processes died before their answers began; return whether there were any."""
         key = f"{copy.key}:leases"
         held = {lease.decode(): item for lease, item in (await self._call(self._client.hgetall(key))).items()}
-        living = await self._call(self._presence.living())
-        dead = [lease for lease in held if lease.partition("/")[0] not in living]
+        gone = await self._call(self._presence.dead(map(_process, held)))
+        dead = [lease for lease in held if _process(lease) in gone]
         dead.sort(key=lambda lease: document.item_number(held[lease]), reverse=True)
         return bool(dead) and bool(await self._run("PUT_BACK", copy.key, args=dead))
 
@@ -419,9 +419,8 @@ class RedisStore:
         counts = await self._call(self._client.hmget(copy.key, "added", "kept", "forgotten"))
         added, kept, forgotten = (int(found or 0) for found in counts)
         journal.drop(added - kept, forgotten)
-        if journal.awaits_others:
-            living = await self._call(self._presence.living())
-            journal.end_those_of(lambda worker: worker not in living)
+        if dead := await self._call(self._presence.dead(journal.awaited)):
+            journal.end_those_of(dead)
 
     def _report(self, copy: _Copy, entry: Entry) -> None:
         """Report the response of an entry to the other processes, in the background."""
@@ -463,3 +462,7 @@ class RedisStore:
             await self._client.aclose()
         for name in ("_client", "_presence", "_scripts"):
             self.__dict__.pop(name, None)
+
+
+def _process(lease: str) -> str:
+    return lease.partition("/")[0]

@@ -400,6 +400,23 @@ def test_a_stream_goes_on_without_the_store(redis: RedisServer, servers: Servers
     assert entry["outcome"] == "complete"
 
 
+def test_an_item_is_answered_once_though_connections_are_lost(redis: RedisServer, servers: Servers) -> None:
+    """A process that loses its connections keeps the item whose answer it has not begun: no other answers with it."""
+    one, two = servers
+    one.control("PATCH", "/sessions/default/settings", {"hold": True})
+    one.control("POST", "/sessions/default/queue", {"items": ["first", "second"]}, 201)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(one.text)
+        one.control("POST", "/sessions/default/streams/next", {})
+        two.control("PATCH", "/sessions/default/settings", {"hold": False})
+        with redis.client() as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+        assert two.text() == "second"
+        one.control("POST", "/sessions/default/streams/0/finish", {})
+        assert asking.result(30) == "first"
+    assert one.control("GET", "/sessions/default")["queued"] == 0
+
+
 def test_an_emptied_store(redis: RedisServer, servers: Servers) -> None:
     """After FLUSHALL and SCRIPT FLUSH `default` begins anew, and other sessions are unknown."""
     one, two = servers
