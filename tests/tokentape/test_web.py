@@ -31,7 +31,7 @@ from tokentape import (
     ToolCall,
 )
 from tokentape.providers import OpenAIChat
-from tokentape.web import ASGIStream, StreamingChatResponse, response_headers, wsgi_stream
+from tokentape.web import ASGIStream, StreamingChatResponse, response_headers, smooth, wsgi_stream
 from tokentape.web.frames import Format, error_frame, message_frame
 from tokentape_fake_provider import ControlledClock
 
@@ -62,7 +62,7 @@ BODIES: list[tuple[Format, bytes]] = [("text", AS_TEXT), ("sse", AS_SSE), ("ndjs
 SECRET = "organization org-secret, key sk-secret"
 
 
-def sync_stream(*chunks: ChatMessage, error: Exception | None = None) -> StreamedChatMessageIterator:
+def sync_stream(*chunks: ChatMessage, error: BaseException | None = None) -> StreamedChatMessageIterator:
     """A plain stream of these chunks, that then ends or fails."""
 
     def source() -> Iterator[ChatMessage]:
@@ -73,7 +73,7 @@ def sync_stream(*chunks: ChatMessage, error: Exception | None = None) -> Streame
     return StreamedChatMessageIterator(source())
 
 
-def async_stream(*chunks: ChatMessage, error: Exception | None = None) -> AsyncStreamedChatMessageIterator:
+def async_stream(*chunks: ChatMessage, error: BaseException | None = None) -> AsyncStreamedChatMessageIterator:
     """An async stream of these chunks, that then ends or fails."""
 
     async def source() -> AsyncIterator[ChatMessage]:
@@ -209,6 +209,16 @@ def test_a_failed_stream_ends_with_an_error_frame(make: Any, format: Format, err
     if make is sync_stream:
         wsgi = b"".join(wsgi_stream(make(ChatMessage("Hel"), error=error), format=format))
         assert wsgi == client.body
+
+
+@pytest.mark.parametrize("heartbeat", [None, 0.01])
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), BaseExceptionGroup("", [asyncio.CancelledError()])])
+@pytest.mark.parametrize("make", [*STREAMS, lambda **options: smooth(async_stream(**options), max_delay=0.01)])
+def test_a_source_that_is_cancelled_has_failed(make: Any, error: BaseException, heartbeat: float | None) -> None:
+    """A cancellation that is not the reader's own ends the stream with an error, not with heartbeats for ever."""
+    client = run_asgi(ASGIStream(make(error=error), format="sse", heartbeat=heartbeat))
+    assert client.complete
+    assert client.frames[-2].startswith(b"event: error\n")
 
 
 @pytest.mark.parametrize("make", STREAMS)

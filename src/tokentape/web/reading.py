@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from tokentape.errors import ReadCancelledError
 from tokentape.message import ChatMessage
 from tokentape.stream.thread_reader import ThreadReader
 from tokentape.stream.timeouts import Timeouts
@@ -14,24 +15,33 @@ from tokentape.web.task_reader import TaskReader
 
 
 async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None]:
-    """Yield the messages of an async or a plain stream, and close it in any case."""
-    if hasattr(stream, "__aiter__"):
-        messages = aiter(stream)
+    """Yield the messages of an async or a plain stream, and close it in any case.
+
+    A source that is cancelled by itself, not with its reader, has failed: raises ReadCancelledError.
+    """
+    try:
+        if hasattr(stream, "__aiter__"):
+            messages = aiter(stream)
+            try:
+                async for message in messages:
+                    yield message
+            finally:
+                for closable in (messages, stream):
+                    aclose = getattr(closable, "aclose", None)
+                    if aclose is not None:
+                        await aclose()
+            return
+        reader = ThreadReader(stream)
         try:
-            async for message in messages:
+            while (message := await asyncio.wrap_future(reader.read_next())) is not None:
                 yield message
         finally:
-            for closable in (messages, stream):
-                aclose = getattr(closable, "aclose", None)
-                if aclose is not None:
-                    await aclose()
-        return
-    reader = ThreadReader(stream)
-    try:
-        while (message := await asyncio.wrap_future(reader.read_next())) is not None:
-            yield message
-    finally:
-        await asyncio.to_thread(reader.close)
+            await asyncio.to_thread(reader.close)
+    except (asyncio.CancelledError, BaseExceptionGroup) as error:
+        task = asyncio.current_task()
+        if isinstance(error, Exception) or task is None or task.cancelling():
+            raise
+        raise ReadCancelledError("the source of the stream was cancelled: the rest was not received") from error
 
 
 async def close_unread(stream: Any) -> None:

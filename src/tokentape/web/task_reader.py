@@ -40,4 +40,7 @@ class TaskReader:
                 except Exception as error:
                     future.set_exception(error)
                     return
+                except BaseException:
+                    future.cancel()
+                    raise
                 future.set_result(message)

@@ -133,10 +133,10 @@ class Pump:
                     if backlog is not None:
                         await asyncio.wrap_future(backlog)
             self._end("complete", lambda encoder: encoder.end())
+        except Exception as error:
+            self.fail(error)
         except asyncio.CancelledError:
             self.abort()  # the server ends
-        except (Exception, BaseExceptionGroup) as error:
-            self.fail(error)
 
     def _add(self, message: Any) -> bool:
         """Add the events of a message; return False if the response has ended."""
