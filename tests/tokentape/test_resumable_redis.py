@@ -128,6 +128,21 @@ def test_stop_from_the_other_worker(workers: list[ResumableResponses]) -> None:
     assert not workers[1].stop("a")
 
 
+def test_stop_while_redis_refuses_it(connect: Callable[..., RedisBuffer], redis: RedisServer) -> None:
+    """The worker that reads the provider closes it at once, and says what Redis said."""
+    worker, source = ResumableResponses(buffer=connect(lease=600)), Source()
+    worker.start("a", source.stream)
+    with redis.client() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")  # type: ignore[no-untyped-call]
+        try:
+            with pytest.raises(BufferUnavailableError, match=r"write against a read only replica\.$"):
+                worker.stop("a")
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")  # type: ignore[no-untyped-call]
+    assert source.closed.wait(10)
+    assert b'"stopped":true' in body(worker)
+
+
 def test_the_last_reader_of_all_workers(workers: list[ResumableResponses]) -> None:
     """The provider is read while any worker has a reader, and closed when the last one has left."""
     source = Source()

@@ -86,7 +86,8 @@ class RedisSettings(NamedTuple):
         try:
             yield
         except ResponseError as error:
-            raise BufferUnavailableError(f"Redis at {self.address} refused a command: {error}") from None
+            reason = str(error).partition(" script: ")[0]  # not where in the script
+            raise BufferUnavailableError(f"Redis at {self.address} refused a command: {reason}") from None
         except (RedisError, OSError, TimeoutError) as error:
             raise BufferUnavailableError(
                 f"Redis at {self.address} can't be reached ({type(error).__name__}): start it, or check the URL; the "

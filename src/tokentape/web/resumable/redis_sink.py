@@ -133,11 +133,12 @@ class RedisSink:
             room.set_result(None)
         self.stop()
 
-    def stop(self) -> None:
-        """Stop the response."""
+    def stop(self) -> bool:
+        """Stop the response; return whether it was running."""
         self._stopped, owner = True, self.owner
         if owner is not None:
             owner.stop()
+        return owner is not None
 
     def set_remote_readers(self, count: int) -> None:
         """Note how many other workers have readers, and that readers here may have left."""

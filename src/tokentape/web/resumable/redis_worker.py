@@ -107,9 +107,12 @@ class RedisWorker:
         raise not_found(id)
 
     async def stop(self, id: str) -> bool:  # noqa: A002
-        """Have the response's worker stop it."""
+        """Have the response's worker stop it; if that is this one, also while Redis refuses it."""
+        key = self._settings.key(id)
+        mirror = self._mirrors.get(key)
+        is_here = mirror is not None and mirror.sink is not None and mirror.sink.stop()
         with self._settings.errors():
-            return bool(await self._connection.run("stop", self._settings.key(id)))
+            return bool(await self._connection.run("stop", key)) or is_here
 
     async def status(self, id: str) -> ResponseStatus | None:  # noqa: A002
         """Return the status of a response."""
