@@ -16,6 +16,7 @@ from tokentape import ChatMessage, StreamedChatMessageIterator
 from tokentape.web import ResumableResponses
 
 ID = re.compile(rb"^id: (\S+)$", re.MULTILINE)
+ORIGIN = "https://app.example"
 COUNTS = [pytest.param(40), pytest.param(2_000, marks=pytest.mark.slow)]
 
 
@@ -45,8 +46,8 @@ class Source:
 
 @pytest.fixture
 def responses() -> ResumableResponses:
-    """Responses in memory."""
-    return ResumableResponses()
+    """Responses in memory, which pages of another origin may read."""
+    return ResumableResponses(headers={"Access-Control-Allow-Origin": ORIGIN})
 
 
 @pytest.fixture(params=STACKS)
@@ -92,7 +93,7 @@ def test_each_event_is_a_place_to_come_back_to(stack: Any, responses: ResumableR
 
 
 def test_what_can_not_be_resumed_is_a_clear_answer(stack: Any, responses: ResumableResponses) -> None:
-    """204 for who has read all, 400, 404 and 410 with a message for the others."""
+    """204 for who has read all, 400, 404 and 410 with a message for the others; all have the app's headers."""
     responses.start("a", plain_stream(texts(3)))
     answer = stack.get("a")
     whole = answer.rest()
@@ -100,6 +101,8 @@ def test_what_can_not_be_resumed_is_a_clear_answer(stack: Any, responses: Resuma
     assert answer.headers["x-accel-buffering"] == "no"
     nothing_left = stack.get("a", ids(whole)[-1])
     assert (nothing_left.status, nothing_left.rest()) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert nothing_left.headers["access-control-allow-origin"] == ORIGIN
     for id, cursor, status, text in (  # noqa: A001
         ("b", None, 404, b"ResponseNotFoundError"),
         ("a", "57", 400, b"not the id of an event"),
@@ -108,4 +111,6 @@ def test_what_can_not_be_resumed_is_a_clear_answer(stack: Any, responses: Resuma
     ):
         refused = stack.get(id, cursor)
         assert (refused.status, refused.headers["content-type"]) == (status, "application/json")
+        assert refused.headers["access-control-allow-origin"] == ORIGIN
+        assert refused.headers["cache-control"] == "no-store"
         assert text in refused.rest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from tokentape.clock import Clock
@@ -53,7 +53,7 @@ class ASGIStream:
         self.format = format
         self.heartbeat = heartbeat
         self.headers = response_headers(format, headers)
-        self.raw_headers = encoded_headers(self.headers)
+        self.raw_headers = encoded_headers(self.headers.items())
         self.status_code = status_code
         self._started = False
 
@@ -94,9 +94,9 @@ class ASGIStream:
             yield last
 
 
-def encoded_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def encoded_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     """Return headers as ASGI has them."""
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 async def send_frames(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -16,11 +17,16 @@ NO_CONTENT = 204
 
 
 class Refusal(NamedTuple):
-    """A complete answer without events."""
+    """A complete answer without events; `own_headers` take the place of the response's."""
 
     status: int
-    headers: dict[str, str]
+    own_headers: dict[str, str]
     body: bytes
+
+    def headers(self, of_response: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers: those of the response too, such as the app's own for CORS, but for the type of events."""
+        replaced = {"content-type", *self.own_headers}
+        return [*(pair for pair in of_response if pair[0].lower() not in replaced), *self.own_headers.items()]
 
 
 def refusal(error: ResumeError) -> Refusal:

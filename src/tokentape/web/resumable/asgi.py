@@ -15,7 +15,7 @@ class ResumableASGI:
     def __init__(self, responses: OpensReaders, id: str) -> None:  # noqa: A002 - the parameter's own name
         self._responses = responses
         self._id = id
-        self.raw_headers = encoded_headers(responses.headers)
+        self.raw_headers = encoded_headers(responses.headers.items())
 
     async def __call__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:
         """Send the answer; return when all is sent, or the reader has disconnected.
@@ -29,18 +29,18 @@ class ResumableASGI:
         try:
             reader = await self._responses.aopen(self._id, requested_cursor(header.decode("latin-1"), query), head=head)
         except ResumeError as error:
-            await _refuse(refusal(error), head, send)
+            await self._refuse(refusal(error), head, send)
             return
         try:
             if reader.at_end:
-                await _refuse(NOTHING_LEFT, head, send)
+                await self._refuse(NOTHING_LEFT, head, send)
             else:
                 await send_frames(reader.aframes(), 200, self.raw_headers, receive, send)
         finally:
             reader.close()
 
-
-async def _refuse(answer: Refusal, head: bool, send: Send) -> None:
-    headers = encoded_headers(answer.headers)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else answer.body, "more_body": False})
+    async def _refuse(self, answer: Refusal, head: bool, send: Send) -> None:
+        own = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw_headers]
+        headers = encoded_headers(answer.headers(own))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if head else answer.body, "more_body": False})

@@ -30,7 +30,7 @@ def django_response(responses: OpensReaders, request: HttpRequest, id: str) -> H
             responses.open(id, _cursor(request), head=request.method == "HEAD"), responses.headers, request
         )
     except ResumeError as error:
-        return _refuse(refusal(error), request)
+        return _refuse(refusal(error), responses.headers, request)
 
 
 async def adjango_response(
@@ -44,7 +44,7 @@ async def adjango_response(
             await responses.aopen(id, _cursor(request), head=request.method == "HEAD"), responses.headers, request
         )
     except ResumeError as error:
-        return _refuse(refusal(error), request)
+        return _refuse(refusal(error), responses.headers, request)
 
 
 class _AsyncBody:
@@ -65,7 +65,7 @@ def _cursor(request: HttpRequest) -> str | None:
 def _response(reader: Reader, headers: dict[str, str], request: HttpRequest) -> HttpResponseBase:
     if reader.at_end:
         reader.close()
-        return _refuse(NOTHING_LEFT, request)
+        return _refuse(NOTHING_LEFT, headers, request)
     body = (
         _AsyncBody(reader)
         if isinstance(request, ASGIRequest)
@@ -74,5 +74,6 @@ def _response(reader: Reader, headers: dict[str, str], request: HttpRequest) -> 
     return UncompressedHttpResponse(body, headers=headers)
 
 
-def _refuse(answer: Refusal, request: HttpRequest) -> HttpResponseBase:
-    return HttpResponse(b"" if request.method == "HEAD" else answer.body, status=answer.status, headers=answer.headers)
+def _refuse(answer: Refusal, headers: dict[str, str], request: HttpRequest) -> HttpResponseBase:
+    body = b"" if request.method == "HEAD" else answer.body
+    return HttpResponse(body, status=answer.status, headers=dict(answer.headers(headers.items())))

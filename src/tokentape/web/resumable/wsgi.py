@@ -28,15 +28,15 @@ class ResumableWSGI:
         try:
             reader = self._responses.open(self._id, cursor, head=head)
         except ResumeError as error:
-            return _refuse(refusal(error), head, start_response)
+            return self._refuse(refusal(error), head, start_response)
         if reader.at_end:
             reader.close()
-            return _refuse(NOTHING_LEFT, head, start_response)
+            return self._refuse(NOTHING_LEFT, head, start_response)
         headers = self._responses.headers
         start_response("200 OK", list(headers.items()))
         return WSGIStream(reader.frames(), reader.close, headers, reader_left(environ))
 
-
-def _refuse(answer: Refusal, head: bool, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers.items()))
-    return [answer.body] if answer.body and not head else []
+    def _refuse(self, answer: Refusal, head: bool, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        headers = answer.headers(self._responses.headers.items())
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
+        return [answer.body] if answer.body and not head else []
