@@ -11,12 +11,14 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
+from msgspec.structs import replace
 
 from tokentape_fake_provider.errors import extra_needed
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.writer import write_atomically
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.cli.options import Headers, Json
+from tokentape_harness.cli.request_log import without_secrets
 from tokentape_harness.conversion.sample_request import client_for
 from tokentape_harness.errors import LoadError
 from tokentape_harness.flush.request_options import header_of
@@ -89,9 +91,12 @@ def load(
         # It runs in a process of its own: in this one it would patch sockets and locks.
         if find_spec("locust") is None:
             raise ModuleNotFoundError(name="locust")
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise typer.BadParameter(f"{url}: begin it with http:// or https://", param_hint="URL")
+    _check_url(url, "URL")
+    if provider is not None:
+        _check_url(provider, "--provider")
     requirements = read_requirements(require or ())
+    if page is not None and page.is_dir():
+        raise typer.BadParameter(f"{page} is a folder", param_hint="--html")
     if page is not None and not page.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {page.parent}", param_hint="--html")
     settings = {}
@@ -144,6 +149,8 @@ def load(
         except LoadError as error:
             print_error(f"warning: {error}")
     report = summarise(samples, users=users, provider=times)
+    redact = without_secrets(settings.values())
+    report = replace(report, problems={error: redact(text)[:300] for error, text in report.problems.items()})
     if as_json:
         print(terminal_text.dump(report))
     else:
@@ -156,3 +163,13 @@ def load(
     for problem in broken:
         print_error(problem)
     return 1 if broken else 0
+
+
+def _check_url(url: str, hint: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port, or of an address in brackets
+        usable = False
+    if not usable:
+        raise typer.BadParameter(f"{url}: give a URL such as http://127.0.0.1:8089/v1", param_hint=hint)

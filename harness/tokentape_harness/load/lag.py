@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable
+from typing import Final
+
+# What a sleep takes too long by itself, in s.
+_USUAL: Final = 0.001
 
 
 class Lag:
-    """The greatest lag since any time. Only a measurement that no later one exceeds is kept, so it stays small."""
+    """When this process was late: it was busy, or waited for a core, while it was to wake up."""
 
     def __init__(self) -> None:
-        self._times: list[float] = []
-        self._lags: list[float] = []
-        self._due = math.inf
+        self._due = array("d")
+        self._woke = array("d")
+        self._next = math.inf
 
-    def add(self, now: float, lag: float) -> None:
-        """Add a measurement; `now` ascends."""
-        while self._lags and self._lags[-1] <= lag:
-            self._times.pop()
-            self._lags.pop()
-        self._times.append(now)
-        self._lags.append(lag)
+    def add(self, due: float, woke: float) -> None:
+        """Add that the process was to wake up at `due`, after what was added before, and did at `woke`."""
+        self._due.append(due)
+        self._woke.append(woke)
 
-    def since(self, time: float, now: float) -> float:
-        """The greatest lag measured at this time or later, or that of a measurement that is overdue; 0 if none was."""
-        place = bisect_left(self._times, time)
-        measured = self._lags[place] if place < len(self._lags) else 0.0
-        return max(measured, now - max(self._due, time), 0.0)
+    def within(self, start: float, end: float) -> float:
+        """For how long it was late between these times, with a sleep that should have ended."""
+        late = max(0.0, end - max(self._next, start))
+        for place in range(bisect_right(self._woke, start), len(self._woke)):
+            if self._due[place] >= end:
+                break
+            late += min(self._woke[place], end) - max(self._due[place], start)
+        return late
 
     def measure(self, now: Callable[[], float], sleep: Callable[[float], object], period: float = 0.01) -> None:
-        """Add how much longer than `period` each sleep takes, in the unit of `now`, until `sleep` raises."""
+        """Add each sleep of `period` (s, as `now`) that takes too long, until `sleep` raises."""
         while True:
-            began = now()
-            self._due = began + period
+            self._next = now() + period
             sleep(period)
-            ended = now()
-            self.add(ended, max(0.0, ended - began - period))
+            woke = now()
+            if woke > self._next + _USUAL:
+                self.add(self._next, woke)

@@ -35,6 +35,11 @@ class _Entry(msgspec.Struct):
     lateness: float | None = None
 
 
+class _Session(msgspec.Struct):
+    id: str
+    requests: int
+
+
 class _Page(msgspec.Struct):
     entries: list[_Entry]
 
@@ -79,12 +84,13 @@ class ProviderJournal:
             response = httpx2.get(self.url, headers=self._headers, timeout=10)
         except httpx2.HTTPError as error:
             return Missing(str(error) or type(error).__name__)
-        if response.is_success:
-            return None
         try:
-            return Missing(msgspec.json.decode(response.content, type=_Refusal).error.text, is_ours=True)
-        except msgspec.DecodeError:
-            return Missing(f"status {response.status_code}")
+            if not response.is_success:
+                return Missing(msgspec.json.decode(response.content, type=_Refusal).error.text, is_ours=True)
+            msgspec.json.decode(response.content, type=_Session)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Missing(f"status {response.status_code} of another server")
+        return None
 
     def times(self) -> dict[str, ProviderTimes]:
         """The times of each marked request that the journal still has, by its mark. Raises `LoadError`."""

@@ -14,8 +14,9 @@ from tokentape_harness.load.sample import Sample
 from tokentape_harness.stream_timing import percentile, timing_of
 
 _SHARES: Final = (50, 90, 99)
-# From this median on the load generator is the bottleneck, in ms.
+# From this median on, in ms, and this part of what was added to the first token the load generator is the bottleneck.
 _LATE: Final = 20.0
+_MUCH: Final = 0.5
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -44,8 +45,8 @@ class LoadReport(msgspec.Struct, frozen=True):
     """What the users saw. Times are in ms; `errors` counts by type, with the message of the first of each.
 
     `at_once` complete streams had several tokens, all within 1 ms. `unfinished` streams were open when the run ended,
-    and are in no other number. `generator_lateness` is how late the processes of the users were at most during each
-    stream.
+    and are in no other number. `generator_lateness` is for how long the processes of the users were late until the
+    first token of each stream.
     """
 
     users: int
@@ -118,10 +119,11 @@ class LoadReport(msgspec.Struct, frozen=True):
 
     def _own_part(self) -> list[str]:
         """What of the rest is neither the app's nor the gateway's."""
-        own = self.generator_lateness
+        own, added = self.generator_lateness, None if self.provider is None else self.provider.added
         if own is None:
             return []
-        advice = "; give it more --processes, or another machine" if own.p50 > _LATE else ""
+        is_bottleneck = own.p50 > _LATE and (added is None or own.p50 > _MUCH * added.p50)
+        advice = "; give it more --processes, or another machine" if is_bottleneck else ""
         return [f"of that rest, up to {own.max:.1f} ms are the load generator's own lateness{advice}"]
 
 
@@ -170,7 +172,7 @@ def _provider_share(samples: Iterable[Sample], times: Mapping[str, ProviderTimes
     added = (sample.first - its.first for sample, its in joined if sample.first is not None and its.first is not None)
     return ProviderShare(
         len(joined),
-        spread(its.first for _, its in joined),
+        spread(its.first for sample, its in joined if sample.first is not None),
         spread(its.lateness for _, its in joined),
         spread(added),
     )

@@ -19,7 +19,7 @@ class Sample(msgspec.Struct, frozen=True):
 
     `tokens` is the provider's own count. `error` is the type of the error that broke it, `problem` its message;
     `truncated` whether the error was that the stream ended too early, `unfinished` whether the run ended before it.
-    `lag` is how late the process that read it was at most meanwhile, in ms.
+    `lag` is for how long the process that read it was late until its first token, or its end without one, in ms.
     """
 
     id: str

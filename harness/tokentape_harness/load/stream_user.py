@@ -33,7 +33,7 @@ def _certificates() -> ssl.SSLContext:
 
 @cache
 def _lag() -> Lag:
-    """The lag of this process, measured from now on."""
+    """When this process is late, measured from now on."""
     lag = Lag()
     gevent.spawn(lag.measure, time.perf_counter, gevent.sleep)
     gevent.sleep(0)
@@ -109,8 +109,8 @@ class StreamUser(User):
             tokens = answer.usage.output
         except TokentapeError as error:
             failure = error
-        ended = time.perf_counter()
-        total = (ended - start) * 1000
+        total = (time.perf_counter() - start) * 1000
+        first = start + (arrivals[0] if arrivals else total) / 1000
         sample = Sample(
             id=mark,
             name=name or self.wire,
@@ -120,9 +120,9 @@ class StreamUser(User):
             tokens=tokens,
             size=size,
             error=type(failure).__name__ if failure is not None else "",
-            problem=" ".join(str(failure).split())[:300] if failure is not None else "",
+            problem=" ".join(str(failure).split())[:2000] if failure is not None else "",
             truncated=isinstance(failure, TruncatedStreamError),
-            lag=self._lag.since(start, ended) * 1000,
+            lag=self._lag.within(start, first) * 1000,
         )
         self.environment.events.request.fire(
             request_type="STREAM",

@@ -15,6 +15,7 @@ import pytest
 from tests.pages import block_with, page_text
 from tokentape_fake_provider.faults.fault import CleanEnd
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Error, Script
 from tokentape_harness.cli import main
 
 PAGE = page_text("docs/load.md")
@@ -57,12 +58,16 @@ def test_users_read_streams(server: FakeProviderServer, tmp_path: Path, wire: st
     assert page.read_text().startswith("<!doctype html>")
 
 
-def test_a_truncated_stream_fails_the_run(server: FakeProviderServer) -> None:
-    """A stream that ends early is counted as truncated, and the exit code is 1."""
-    server.default.add_faults(CleanEnd(frame=5, times=1))
-    code, report = load(server.base_url("openai_chat"), "-u", "3", "-r", "50", "-t", "0.5")
-    assert (code, report["truncated"], report["errors"]) == (1, 1, {"TruncatedStreamError": 1})
+def test_a_truncated_stream_fails_the_run(server: FakeProviderServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that ends early is counted as truncated, and the exit code is 1; no error shows the key."""
+    monkeypatch.setenv("TEAM_KEY", "the-key-of-team-a")
+    refusal = Error(401, message="the key 'the-key-of-team-a' has expired")
+    server.default.push(Script.of("a b c d e f g h", faults=(CleanEnd(frame=5),)), Script(error=refusal))
+    code, report = load(server.base_url("openai_chat"), "-u", "3", "-r", "50", "-t", "0.5", "--key-env", "TEAM_KEY")
+    errors = {"TruncatedStreamError": 1, "AuthenticationError": 1}
+    assert (code, report["truncated"], report["errors"]) == (1, 1, errors)
     assert report["requests"] >= 3
+    assert report["problems"]["AuthenticationError"].endswith("the key '[redacted]' has expired")
 
 
 def test_the_duration_ends_the_run_whatever_is_left_to_start(server: FakeProviderServer) -> None:
@@ -94,6 +99,10 @@ def test_a_run_that_is_ended_early_has_its_report(
     ("arguments", "problem"),
     [
         (["127.0.0.1:1/v1"], "http://"),
+        (["http:///v1"], "http://"),
+        (["http://127.0.0.1:65536/v1"], "http://"),
+        (["http://127.0.0.1:1/v1", "--provider", "127.0.0.1:1"], "--provider"),
+        (["http://127.0.0.1:1/v1", "--html", "/"], "is a folder"),
         (["http://127.0.0.1:1/v1", "--wire", "nothing"], "nothing"),
         (["http://127.0.0.1:1/v1", "--html", "/no-such-folder/load.html"], "no folder"),
         (["http://127.0.0.1:1/v1", "--require", "ttft<=1"], "ttft"),

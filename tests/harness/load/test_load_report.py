@@ -20,7 +20,7 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.errors import LoadError, UsageError
 from tokentape_harness.load.lag import Lag
 from tokentape_harness.load.page import load_page
-from tokentape_harness.load.provider_times import ProviderJournal, ProviderTimes
+from tokentape_harness.load.provider_times import Missing, ProviderJournal, ProviderTimes
 from tokentape_harness.load.report import LoadReport, ProviderShare, Spread, spread, summarise
 from tokentape_harness.load.requirement import read_requirements
 from tokentape_harness.load.sample import MARK, Sample, read_samples, write_samples
@@ -75,6 +75,8 @@ def test_a_load_generator_that_is_the_bottleneck_says_so() -> None:
     assert last.startswith(
         "of that rest, up to 80.0 ms are the load generator's own lateness; give it more --processes"
     )
+    slower_app = {mark: its._replace(first=-200.0) for mark, its in TIMES.items()}
+    assert summarise(slow, users=3, provider=slower_app).lines()[-1].endswith("own lateness")
 
 
 def test_streams_that_arrive_at_once_are_counted() -> None:
@@ -86,13 +88,16 @@ def test_streams_that_arrive_at_once_are_counted() -> None:
     assert not any("at once" in line for line in summarise(SAMPLES, users=1).lines())
 
 
-@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100))), st.floats(0, 100))
-def test_the_lag_since_a_time_is_the_greatest(measured: Sequence[tuple[float, float]], since: float) -> None:
-    """The lag of a stream is the greatest that was measured while it was read."""
-    lag = Lag()
-    for time, late in sorted(measured):
-        lag.add(time, late)
-    assert lag.since(since, 100) == max((late for time, late in measured if time >= since), default=0.0)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9))), st.integers(0, 99), st.integers(0, 99))
+def test_the_lag_within_a_time_is_the_sum(sleeps: Sequence[tuple[int, int]], one: int, other: int) -> None:
+    """The lag until a first token is the sum of all delays of the process within that time."""
+    lag, now, late = Lag(), 0, set[int]()
+    for before, delay in sleeps:
+        due, now = now + before, now + before + delay
+        lag.add(due, now)
+        late.update(range(due, now))
+    start, end = sorted((one, other))
+    assert lag.within(start, end) == len(late & set(range(start, end)))
 
 
 def test_the_lag_is_what_a_sleep_takes_too_long() -> None:
@@ -105,9 +110,9 @@ def test_the_lag_is_what_a_sleep_takes_too_long() -> None:
     lag = Lag()
     with pytest.raises(StopIteration):
         lag.measure(lambda: clock[0], sleep, 1.0)
-    assert (lag.since(0, 6), lag.since(5, 6), lag.since(5.5, 6)) == (3.0, 3.0, 0.0)
+    assert (lag.within(0, 6), lag.within(4, 6), lag.within(5.5, 6)) == (3.0, 1.0, 0.0)
     # It has not woken up from the last sleep, which should have ended at 7.
-    assert (lag.since(5.5, 9), lag.since(8.5, 9)) == (2.0, 0.5)
+    assert (lag.within(0, 9), lag.within(8.5, 9)) == (5.0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +254,9 @@ def test_a_journal_that_is_not_there(server: FakeProviderServer) -> None:
     assert refused is not None
     assert refused.is_ours
     assert "no session 'nobody'" in refused.reason
+    other = ProviderJournal(f"{server.url}/v1")
+    other.url = f"{server.url}/v1/models"  # as an app that answers every path
+    assert other.missing() == Missing("status 200 of another server")
     missing = ProviderJournal("http://127.0.0.1:9")
     problem = missing.missing()
     assert problem is not None
