@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+import fastapi
 import pytest
 from django.conf import settings
 from django.test import RequestFactory
@@ -42,6 +43,28 @@ def test_fastapi(provider: FakeProvider) -> None:
         assert client.get("/chat/a").content == client.post("/chat/a?prompt=Hi").content == whole
         assert client.delete("/chat/a").json() == {"stopped": False}
     assert len(provider.requests) == 1
+
+
+def test_an_id_with_the_user_in_it(provider: FakeProvider) -> None:
+    """What one user started, another one neither reads nor stops, whatever the id."""
+    names = run(block_with(PAGE, "FastAPI()"))
+    app, responses = fastapi.FastAPI(), names["responses"]
+    assert 'responses.starlette(f"{user.id}/{id}")' in PAGE
+
+    @app.post("/{user}/{id}")
+    async def chat(user: str, id: str) -> fastapi.Response:  # noqa: A002
+        await responses.astart(f"{user}/{id}", lambda: names["provider"].achat("Hi", stream=True))
+        return responses.starlette(f"{user}/{id}")  # type: ignore[no-any-return]
+
+    @app.get("/{user}/{id}")
+    async def rejoin(user: str, id: str) -> fastapi.Response:  # noqa: A002
+        return responses.starlette(f"{user}/{id}")  # type: ignore[no-any-return]
+
+    with TestClient(app) as client:
+        whole = client.post("/anna/a").content
+        assert client.get("/anna/a").content == whole
+        assert client.get("/ben/a").status_code == 404
+        assert client.get("/ben/..%2Fanna%2Fa").status_code == 404
 
 
 def test_flask(provider: FakeProvider) -> None:

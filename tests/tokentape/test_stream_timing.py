@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import count
 
@@ -41,6 +42,18 @@ async def test_without_the_time_of_the_request_they_count_from_the_first_read(dr
     assert stream.timing.total == 0.0
     await drive.read(stream)
     assert (stream.timing.time_to_first_token, stream.timing.total) == (1.0, 3.0)
+
+
+@both
+async def test_the_machines_clock_may_be_set_back(drive: Plain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour that is set back in mid-stream is in no time."""
+    context = StreamContext(requested_at=time.time())
+    stream = drive.stream("a", "b", context=context).measure()
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 3_600)
+    await drive.read(stream)
+    assert all(value >= 0 for value in (*stream.timing.inter_token_latencies, stream.timing.time_to_first_token))
+    assert 0 <= stream.timing.total < 3_600
 
 
 @both

@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import AsyncGeneratorType, FrameType, GeneratorType
@@ -33,7 +32,7 @@ from tokentape.stream.combined_output import combined_output
 from tokentape.stream.context import StreamContext
 from tokentape.stream.filtering import FIELDS, FilteredField, StreamFilter
 from tokentape.stream.observer import StreamObserver, observing
-from tokentape.stream.stopwatch import Stopwatch
+from tokentape.stream.stopwatch import Stopwatch, steady_time
 from tokentape.stream.time_limits import TimeLimits
 from tokentape.text_run import TextRun
 from tokentape.timing import StreamTiming
@@ -189,16 +188,18 @@ class StreamState(Generic[CallbackT]):
         self._filter = StreamFilter(filters, fields)
         return self
 
-    def measure(self, now: Callable[[], float] = time.time) -> Self:
+    def measure(self, now: Callable[[], float] | None = None) -> Self:
         """Measure when chunks come, from the request or else the first read; return the stream.
 
-        `timing` then has the times, also that of the output. `now` returns unix time in s. Follow-up streams are
-        measured too. Raises `ConfigurationError` if the stream was begun.
+        `timing` then has the times, also that of the output. `now` returns unix time in s, by default one that does
+        not jump if the machine's clock is set. Follow-up streams are measured too. Raises `ConfigurationError` if the
+        stream was begun.
         """
-        require_callable(now, "measure()", "no arguments")
+        if now is not None:
+            require_callable(now, "measure()", "no arguments")
         if self._status != "pending":
             raise ConfigurationError(f"measure() came too late: the stream is {self._status}")
-        self._stopwatch = Stopwatch(now, self.context.requested_at)
+        self._stopwatch = Stopwatch(now or steady_time(), self.context.requested_at)
         return self
 
     def limit_time(self, *, idle: float | None = None, total: float | None = None, clock: Clock | None = None) -> Self:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import time
 from array import array
 from collections.abc import Callable
 
 from tokentape.message import ChatMessage
 from tokentape.stream.observer import Item, ObservedStream
 from tokentape.timing import StreamTiming
+
+
+def steady_time() -> Callable[[], float]:
+    """Return a function that returns unix time in s, and does not jump if the machine's clock is set meanwhile."""
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
 
 
 class Stopwatch:
