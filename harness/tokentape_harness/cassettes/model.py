@@ -71,7 +71,7 @@ class StreamRecord(msgspec.Struct, frozen=True):
     extra: Mapping[str, Any] = _NOTHING
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, weakref=True):
     """The response: the body with its content coding undone, and its stream record if it has one.
 
     `extra` holds the keys that vcrpy does not write.

@@ -9,8 +9,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from vcr.request import Request
-
 from tokentape_fake_provider.answers.error_format import no_recording_status
 from tokentape_fake_provider.http.access import ALLOW_IT, Access, names_this_machine
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
@@ -27,6 +25,7 @@ from tokentape_harness.proxy.websocket import NO_RECORDING, UPSTREAM_LOST, WebSo
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
 from tokentape_harness.recording.response_recorder import ResponseRecorder
+from tokentape_harness.recording.vcr_request import VcrRequest
 from tokentape_harness.redaction import redact_text
 from tokentape_harness.totals import Totals
 
@@ -158,7 +157,7 @@ class ProxyApp:
         self, scope: Message, body: bytes, target: Target, own: bool, connection: Connection
     ) -> Failure | None:
         headers = request_headers(scope["headers"], urlsplit(target.upstream.url).netloc, len(body))
-        request = Request(scope["method"], target.uri, body or None, dict(text(headers)))
+        request = VcrRequest(scope["method"], target.uri, body or None, dict(text(headers)))
         totals = self.totals[target.upstream.name]
         try:
             # Matching and redaction must not block other streams.

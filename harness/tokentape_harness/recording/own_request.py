@@ -10,6 +10,7 @@ from vcr.request import Request
 from tokentape_fake_provider.matching.normaliser import Named, Normaliser
 from tokentape_harness.cassettes import model
 from tokentape_harness.recording.redactor import plain_request
+from tokentape_harness.recording.vcr_request import VcrRequest
 from tokentape_harness.redaction import RedactionRules
 from tokentape_harness.redaction.placeholders import request_values, with_request_placeholders
 from tokentape_harness.redaction.websocket_placeholders import message_values
@@ -50,7 +51,7 @@ class OwnRequest:
         if changed == plain:
             return self.sent
         body = self.sent.body if changed.body is None else changed.body
-        return Request(changed.method, changed.uri, body, dict(changed.headers))
+        return VcrRequest(changed.method, changed.uri, body, dict(changed.headers))
 
     @cached_property
     def _plain(self) -> model.Request:

@@ -33,6 +33,7 @@ from tokentape_harness.errors import (
 from tokentape_harness.recording.playback import vcr_response
 from tokentape_harness.recording.redacted_cache import RedactedCache, RedactedInteraction
 from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.recording.vcr_request import VcrRequest
 
 _LOCK_TIMEOUT_S = 60.0
 
@@ -165,7 +166,7 @@ def _key(interaction: Interaction) -> str:
 
 
 def _vcr_fields(interaction: Interaction) -> tuple[Request, dict[str, Any]]:
-    return Request(**interaction_fields(interaction)["request"]), vcr_response(interaction.response)
+    return VcrRequest(**interaction_fields(interaction)["request"]), vcr_response(interaction.response)
 
 
 def _interaction(request: Request, response: dict[str, Any]) -> Interaction:

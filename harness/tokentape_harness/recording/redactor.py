@@ -12,7 +12,9 @@ from vcr.request import Request
 
 from tokentape_fake_provider.tape import WebSocket, WebSocketFrame
 from tokentape_harness.cassettes import model as values
-from tokentape_harness.redaction import RedactionRules, credentials_of, redact, redact_request
+from tokentape_harness.recording.vcr_request import VcrRequest
+from tokentape_harness.redaction import RedactionRules, credentials_of, redact
+from tokentape_harness.redaction.redact import without_secrets
 from tokentape_harness.redaction.searched import SearchedTexts
 
 
@@ -23,6 +25,7 @@ class Redactor:
         self.rules = rules
         """What is redacted; the user's placeholders are added to it."""
         self.credentials: tuple[str, ...] = ()
+        self._rules_and_credentials = rules
         self._lock = threading.Lock()
         self._searched = SearchedTexts()
 
@@ -30,6 +33,7 @@ class Redactor:
         """Keep this placeholder of the user unchanged."""
         with self._lock:
             self.rules = self.rules.adding(placeholders=[placeholder])
+            self._rules_and_credentials = self.rules.adding(secrets=self.credentials)
 
     def keeping(self, entry: Any) -> Any:
         """A filter of vcrpy (a name, or a name and its replacement) whose replacement is kept as a placeholder."""
@@ -79,9 +83,11 @@ class Redactor:
         plain = plain_request(request)
         # As in the file, which holds the credentials of no request before this one.
         self.learn(values.Interaction(plain, values.Response()))
-        redacted = redact_request(plain, self.rules.adding(secrets=self.credentials), self._searched)
+        redacted = without_secrets(plain, self._rules_and_credentials, self._searched)
+        if redacted == plain and redacted.body == request.body and redacted.headers == tuple(request.headers.items()):
+            return request  # vcrpy has copied it
         body = request.body if redacted.body is None else redacted.body
-        return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
+        return VcrRequest(redacted.method, redacted.uri, body, dict(redacted.headers))
 
     def message(self, request: Request, data: str | bytes) -> str | bytes:
         """The client's message on the WebSocket that this unredacted request began, as the file holds it."""
@@ -98,12 +104,14 @@ class Redactor:
     def learn(self, interaction: values.Interaction) -> None:
         """Remember the credentials of its request."""
         with self._lock:
-            found = dict.fromkeys((*self.credentials, *credentials_of(interaction, self.rules, self._searched)))
-            self.credentials = tuple(found)
+            found = credentials_of(interaction, self.rules, self._searched)
+            if not set(found) <= set(self.credentials):
+                self.credentials = tuple(dict.fromkeys((*self.credentials, *found)))
+                self._rules_and_credentials = self.rules.adding(secrets=self.credentials)
 
     def interaction(self, interaction: values.Interaction) -> values.Interaction:
         """The interaction without secrets and without any remembered credential."""
-        return redact(interaction, self.rules.adding(secrets=self.credentials), self._searched)
+        return redact(interaction, self._rules_and_credentials, self._searched)
 
     def shows(self, interaction: values.Interaction, credentials: tuple[str, ...]) -> bool:
         """Whether the interaction contains one of these credentials."""

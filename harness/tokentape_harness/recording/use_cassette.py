@@ -31,6 +31,7 @@ from tokentape_harness.recording.path_matcher import llm_path
 from tokentape_harness.recording.persister import CassettePersister
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.recording.search import search_by_first_difference
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_logs
 
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
@@ -158,6 +159,7 @@ class StreamingCassette:
         options = self._merged(matcher, redactor, skip)
         cassette = stack.enter_context(self._use(os.fspath(self._path), **options))
         redactor.watch(cassette)
+        search_by_first_difference(cassette, matcher)
         recorder = Recorder(
             cassette,
             redactor=redactor,

@@ -307,6 +307,9 @@ def _has_no_secret(pieces: Sequence[BodyPiece], rules: RedactionRules, sent: boo
         return False
     if len(pieces) == 1:  # only strings in the events of a stream continue each other, not those of one document
         groups = [StringGroup(path, [value]) for path, values in groups for value in values]
+    joined = "\0".join("".join(group.values) for group in groups) if rules.secrets else ""
+    if any(written in joined for secret in rules.secrets for written in _spellings(secret)):
+        return False
     candidates = _candidates('"'.join(map(_sample, groups)), rules.text)
     return not any(_may_be_secret(group, candidates, rules, sent) for group in groups)
 
@@ -320,13 +323,14 @@ def _sample(group: StringGroup) -> str:
 
 
 def _may_be_secret(group: StringGroup, candidates: Sequence[TextRule], rules: RedactionRules, sent: bool) -> bool:
+    """Whether a string is secret by its name or a text rule."""
     text = "".join(group.values)
     if _is_named(group.path, text, rules, sent):
         if any(value and value not in rules.placeholders for value in group.values):
             return True
     elif sent and text[:1] in ("{", "[") and any(_nested_spans(text, rules)):
         return True
-    return bool(find_spans(text, rules, candidates))
+    return bool(candidates) and bool(find_spans(text, rules, candidates))
 
 
 def _is_named(path: Path, text: str, rules: RedactionRules, sent: bool) -> bool:

@@ -67,6 +67,11 @@ def redact_request(
 ) -> Request:
     """The request without its secrets, as a cassette holds it: redact a request before comparing it with those."""
     rules = rules.adding(secrets=credentials_of(Interaction(request, Response()), rules, searched))
+    return without_secrets(request, rules, searched)
+
+
+def without_secrets(request: Request, rules: RedactionRules, searched: SearchedTexts | None = None) -> Request:
+    """The request without its secrets, by rules that hold its credentials."""
     return _request(request, rules, [], searched)
 
 

@@ -24,6 +24,8 @@ class SearchedTexts:
         known = self._clean.get(text)
         if known is None:
             return rules
+        if known is rules.secrets:
+            return None
         secrets = tuple(secret for secret in rules.secrets if secret not in known)
         return RedactionRules(secrets=secrets, placeholders=rules.placeholders) if secrets else None
 

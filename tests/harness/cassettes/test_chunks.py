@@ -25,6 +25,15 @@ def test_reads_as_in_the_format():
     assert parse_chunks("") == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("53@362 288@663.25", "53@362 288@663.25"), ("053@0362.50", "53@362.5"), ("1@0.1234", "1@0.123")],
+)
+def test_is_written_in_one_way(text, written):
+    """A scalar that another tool wrote in another way is written in ours again."""
+    assert format_chunks(parse_chunks(text)) == written
+
+
 @given(chunk_lists)
 def test_round_trip(chunks):
     """Any chunks, with times to the microsecond, come back as they were."""

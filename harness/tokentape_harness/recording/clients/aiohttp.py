@@ -16,12 +16,12 @@ from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
-from vcr.request import Request
 
 from tokentape_harness.recording.patches import Patch, has_members
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
+from tokentape_harness.recording.vcr_request import VcrRequest
 
 VERSIONS = "3.12 to 3.14"
 """The versions that the tests have passed with."""
@@ -70,7 +70,7 @@ def _patched_request(recorder: Recorder, original: Callable[..., Any]) -> Callab
 
 
 async def _middleware(recorder: Recorder, session: Any, request: Any, handler: Callable[..., Any]) -> Any:
-    answer = recorder.answer(Request(request.method, str(request.url), await _body(request), dict(request.headers)))
+    answer = recorder.answer(VcrRequest(request.method, str(request.url), await _body(request), dict(request.headers)))
     match answer:
         case None:
             return await handler(request)

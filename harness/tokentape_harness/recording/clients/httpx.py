@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from vcr.request import Request
-
 from tokentape_harness.recording.patches import Patch
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
+from tokentape_harness.recording.vcr_request import VcrRequest
 
 VERSIONS = "0.27 to 0.28, or httpx2 2.10 to 2.16"
 """The versions that the tests have passed with."""
@@ -112,8 +111,8 @@ def _async_handler(recorder: Recorder, package: Any, original: Callable[..., Any
     return handle_async_request
 
 
-def _vcr_request(request: Any, body: bytes) -> Request:
-    return Request(request.method, str(request.url), body, dict(request.headers.multi_items()))
+def _vcr_request(request: Any, body: bytes) -> VcrRequest:
+    return VcrRequest(request.method, str(request.url), body, dict(request.headers.multi_items()))
 
 
 def _begin(recording: ResponseRecorder, response: Any) -> bool:

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, assert_never
 
-from vcr.request import Request
-
 from tokentape_harness.recording.clients.chunked_body import ChunkedBody, PlainBody
 from tokentape_harness.recording.patches import Patch, has_members
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
+from tokentape_harness.recording.vcr_request import VcrRequest
 
 VERSIONS = "2.0 to 2.8"
 """The versions that the tests have passed with."""
@@ -55,7 +54,7 @@ def _patched_make_request(recorder: Recorder, package: Any, original: Callable[.
         arguments = call.arguments
         pool, preload = arguments["self"], arguments["preload_content"]
         arguments["body"] = _simple_body(arguments["body"])
-        request = Request(
+        request = VcrRequest(
             arguments["method"], _uri(pool, arguments["url"]), arguments["body"], dict(arguments["headers"] or {})
         )
         if arguments["body"] is not None and not isinstance(arguments["body"], str | bytes):
