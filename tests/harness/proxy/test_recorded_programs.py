@@ -88,9 +88,10 @@ def check_recorded(path: Path, uri: str, sent: Tape) -> None:
 def test_a_program_streams_live_and_replays(
     name: str, upstream: FakeProviderServer, clock: ControlledClock, tmp_path: Path
 ) -> None:
-    """Each delta is out before the next leaves the provider; the cassette replays by proxy.
+    """Each delta is out before the next leaves the provider; the cassette replays by proxy, in Python and served.
 
-    The test of each SDK in one process replays it in Python and served; here openai's does.
+    Of each kind of stream (events with and without an end of their own, a binary one) one replays; the test of each
+    SDK in one process replays them all.
     """
     sdk = SDKS[name]
     path = tmp_path / "cassettes" / f"{name}.yaml"
@@ -98,7 +99,8 @@ def test_a_program_streams_live_and_replays(
     sent = streams_live(record(*options, command=program(name)), upstream, clock, sdk.wire)
     check_recorded(path, upstream.url + sdk.path, sent)
 
-    assert printed(record(*options, "--mode", "none", command=program(name)), environment()) == list(PIECES)
+    if name in ("openai", "gemini", "bedrock"):
+        assert printed(record(*options, "--mode", "none", command=program(name)), environment()) == list(PIECES)
     if name == "openai":
         direct = environment(**sdk_environment(upstream.url))
         assert printed([*program(name), str(path)], direct) == list(PIECES)
