@@ -14,10 +14,11 @@ import pytest
 
 from tests.tokentape.resumable_stacks import STACKS, async_stream, plain_stream, texts
 from tests.tokentape.test_resumable_stacks import Source, ids
-from tokentape import BufferUnavailableError, ChatMessage, RateLimitError
+from tokentape import BufferUnavailableError, ChatMessage, RateLimitError, ResponseNotFoundError
 from tokentape.clock import MachineClock
 from tokentape.web import MemoryBuffer, RedisBuffer, ResumableResponses
 from tokentape.web.resumable.answers import refusal
+from tokentape.web.resumable.io_thread import IOThread
 from tokentape.web.resumable.log import EventLog
 from tokentape.web.resumable.pump import Pump
 from tokentape.web.resumable.reader import Reader
@@ -192,6 +193,27 @@ def test_head_requests(name: str) -> None:
     nothing_left = stack.get("a", last, method="HEAD")
     assert (nothing_left.status, nothing_left.rest()) == (204, b"")
     stack.close()
+
+
+def test_an_error_that_comes_when_its_caller_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader that leaves while Redis answers 404 leaves no traceback in the log."""
+    thread, running = IOThread("test"), threading.Event()
+
+    async def fails() -> None:
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:  # as the package redis, which ends what it has begun
+            raise ResponseNotFoundError("none") from None
+
+    future = thread.submit(fails())
+    assert running.wait(10)
+    assert future.cancel()
+    thread.submit(asyncio.sleep(0)).result(10)
+    thread.close()
+    del future
+    gc.collect()
+    assert not caplog.records
 
 
 def test_readers_do_not_see_where_redis_is() -> None:

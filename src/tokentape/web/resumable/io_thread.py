@@ -20,11 +20,19 @@ class IOThread:
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, ResultT]) -> Future[ResultT]:
-        """Start a coroutine, from any thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        """Start a coroutine, from any thread. Cancelling the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(_run(coroutine), self.loop)
 
     def close(self) -> None:
         """End the thread."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+
+async def _run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Run a coroutine whose error is not logged if its caller was cancelled when it came."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return await coroutine
