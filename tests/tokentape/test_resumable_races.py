@@ -254,14 +254,14 @@ def test_readers_that_come_and_go_in_a_silence_leave_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["frames", "aframes"])
 def test_nothing_is_kept_beyond_its_age(kind: str) -> None:
-    """After 500 responses, each with a reader, the buffer, the pumps and the readers are gone with their time."""
+    """After 200 responses, each with a reader, the buffer, the pumps and the readers are gone with their time."""
     clock = ControlledClock()
     buffer = MemoryBuffer(max_age=10, clock=clock)
     responses = ResumableResponses(buffer=buffer, heartbeat=None, clock=clock)
     before = _resumable_objects()
 
     async def main() -> None:
-        for number in range(500):
+        for number in range(200):
             responses.start(f"{number}", plain_stream(texts(3)))
             reader = responses.open(f"{number}")
             if kind == "frames":
