@@ -12,6 +12,7 @@ SECTIONS = (
     *("decode", "reads", "scaling", "replay", "answers", "lateness", "workers", "arrival", "recording"),
     *("cassettes", "kills", "fuzz", "filters", "resumable"),
     "virtual_time",
+    "first_answer",
 )
 
 

@@ -187,8 +187,7 @@ def serve(
     for reason in state.skipped.values():
         print_error(f"warning: skipped: {reason}")
     _allow_many_connections()
-    if not state.settings.strict:
-        warm_up()
+    warm_up(simulated=not state.settings.strict)
 
     log = None if quiet else request_log(json_lines=json_log, secrets=[token or "", *(api_keys or ())])
     report = ServeReport(print_error, explain=explain) if state.recordings or explain else None

@@ -16,6 +16,8 @@ READ_ERROR: Final = "read_error"
 # httpx and httpx2, http.client and urllib3, aiohttp.
 _INCOMPLETE = frozenset({"RemoteProtocolError", "IncompleteRead", "ProtocolError", "ClientPayloadError"})
 _LONGEST_MESSAGE = 300
+_DONE: Final = b"\n\ndata: [DONE]\n\n"
+"""The end of most streams, after which OpenAI's clients close them; no decoder is needed to see it."""
 
 
 class StreamEnd(NamedTuple):
@@ -45,6 +47,8 @@ def reached_end(path: str, body: bytes) -> bool:
 
     Some clients close a stream at that event without waiting for the end of the body.
     """
+    if body.endswith(_DONE) and wire_for_path(path) is not None:
+        return True
     # The library is not needed before a client leaves a stream early.
     from tokentape import ProviderError, TokentapeError
     from tokentape.sources.byte_stream import decoded
