@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -17,25 +19,31 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
-PROGRAMS = [
-    ("openai_agents", "openai_agents_driver", {"wire": "openai_responses", "case": "loop"}),
-    ("openai_agents", "openai_agents_driver", {"wire": "openai_chat", "case": "streamed"}),
-    ("langgraph", "langgraph_driver", {"wire": "openai_chat", "case": "graph"}),
-    ("langgraph", "langgraph_driver", {"wire": "openai_chat", "case": "parallel"}),
-    (NODE, "ai_driver", {"wire": "openai_responses", "tools": True, "stream": True}),
-]
+PROGRAMS: Final[Mapping[str, tuple[str, Sequence[Mapping[str, object]]]]] = {
+    "openai_agents_driver": (
+        "openai_agents",
+        [{"wire": "openai_responses", "case": "loop"}, {"wire": "openai_chat", "case": "streamed"}],
+    ),
+    "langgraph_driver": (
+        "langgraph",
+        [{"wire": "openai_chat", "case": "graph"}, {"wire": "openai_chat", "case": "parallel"}],
+    ),
+    "ai_driver": (NODE, [{"wire": "openai_responses", "tools": True, "stream": True}]),
+}
+"""The environment of each driver, and its jobs, one after the other: to start it takes seconds."""
 
 
-@pytest.mark.parametrize(("environment", "driver", "job"), PROGRAMS, ids=str)
-def test_a_program_replays_elsewhere(environment: str, driver: str, job: dict[str, object], tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", PROGRAMS)
+def test_a_program_replays_elsewhere(driver: str, tmp_path: Path) -> None:
     """It prints the same in another folder with the first one gone and the provider down, and records nothing more."""
+    environment, jobs = PROGRAMS[driver]
     try:
         program = command(environment, driver)
     except UnavailableError as error:
         pytest.skip(str(error))
     cassettes, first, second = tmp_path / "cassettes", tmp_path / "first", tmp_path / "elsewhere" / "second"
-    # The driver reads its job, with the proxy's address, from standard input.
-    given = json.dumps({**job, "root": "{proxy}/openai"})
+    # The driver reads its jobs, with the proxy's address, from standard input.
+    given = "\n".join(json.dumps({**job, "root": "{proxy}/openai"}) for job in jobs)
     shell = ["sh", "-c", 'printf "%s\\n" "$1" | { shift; "$@"; }', "sh", given, *program]
 
     def run(folder: Path, upstream: str) -> str:
@@ -50,7 +58,8 @@ def test_a_program_replays_elsewhere(environment: str, driver: str, job: dict[st
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert "error" not in json.loads(done.stdout), done.stdout
+        results = [json.loads(line) for line in done.stdout.splitlines()]
+        assert ["error" in result for result in results] == [False] * len(jobs), done.stdout
         return done.stdout
 
     with FakeProviderServer() as server:

@@ -11,7 +11,13 @@ from tests.environments import UnavailableError
 pytestmark = pytest.mark.clients
 
 
-@pytest.mark.parametrize("app", APPS, ids=lambda app: app.name)
+@pytest.mark.parametrize(
+    "app",
+    [
+        pytest.param(app, id=app.name, marks=pytest.mark.xdist_group(f"{app.environment}-{app.driver}"))  # one start
+        for app in APPS
+    ],
+)
 def test_the_page_has_the_verdicts(drivers: Drivers, app: App) -> None:
     """Each app gets the findings of the page in each case, and ends as the page has it."""
     try:
