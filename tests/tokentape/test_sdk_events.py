@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
+import anthropic
 import cohere
 import httpx
 import httpx2
@@ -181,3 +182,102 @@ def test_leaving_the_loop_breaks_off_the_sdks_request(name: str, how: str) -> No
                 break
             (entry,) = server.default.journal.wait()
     assert (stream.status, stream.text, entry.outcome) == ("cancelled", "a", "client_left")
+
+
+class Around:
+    """What an instrumentation puts around a stream: `seen` has what was read through it, at last `None`."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self.__dict__[name] = stream
+        self.stream = lambda: self.__dict__[name]
+        self.seen: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream(), name)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        event = next(self.stream(), None)
+        self.seen.append(event)
+        if event is None:
+            raise StopIteration
+        return event
+
+    def __aiter__(self) -> Any:  # also of a sync stream, as in OpenTelemetry's own
+        return self
+
+    async def __anext__(self) -> Any:
+        event = await anext(self.stream(), None)
+        self.seen.append(event)
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+
+class Subclass(openai.Stream[Any]):
+    """A stream class that an instrumentation has put in place of the SDK's."""
+
+    seen: list[Any]
+
+    def __next__(self) -> Any:
+        self.seen.append(None)
+        self.seen[-1] = super().__next__()
+        return self.seen[-1]
+
+    def __iter__(self) -> Any:
+        return iter(self.__next__, object())
+
+
+@pytest.mark.parametrize("kind", ["__wrapped__", "held", "subclass"])
+def test_an_instrumentation_sees_what_is_read(fake_provider: FakeProvider, kind: str) -> None:
+    """What wraps an SDK's stream is read through, to the end of it: else it would never record the response."""
+    fake_provider.script("Hello there")
+    with openai.OpenAI(base_url=fake_provider.base_url("openai_chat"), api_key="k") as client:
+        stream: Any = client.chat.completions.create(model="m", messages=QUESTION, stream=True)
+        if kind == "subclass":
+            stream.__class__, stream.seen = Subclass, []
+        else:
+            stream = Around(stream, kind)
+        assert "".join(message.text for message in wrap(stream)) == "Hello there"
+    assert stream.seen[-1] is None
+    assert stream.seen[-2].choices[0].finish_reason == "stop"
+
+
+def test_an_instrumentation_sees_what_is_read_async(fake_provider: FakeProvider) -> None:
+    """The same for an async stream."""
+    fake_provider.script("Hello there")
+
+    async def read() -> list[Any]:
+        async with openai.AsyncOpenAI(base_url=fake_provider.base_url("openai_chat"), api_key="k") as client:
+            stream = await client.chat.completions.create(model="m", messages=QUESTION, stream=True)
+            around = Around(stream, "__wrapped__")
+            assert "".join([message.text async for message in wrap(around)]) == "Hello there"
+        return around.seen
+
+    assert asyncio.run(read())[-1] is None
+
+
+def test_the_sdk_s_own_telemetry_sees_what_is_read(fake_provider: FakeProvider) -> None:
+    """Anthropic's SDK, which observes its streams where their span is recorded, is told of each event and the end."""
+    told: list[str] = []
+
+    class Observer:
+        def begin(self) -> None:
+            told.append("begin")
+
+        def item(self, item: Any) -> None:
+            told.append(item.type)
+
+        def end(self, how: str, error: BaseException | None = None) -> None:
+            told.append(how)
+
+    fake_provider.script("Hello there")
+    with anthropic.Anthropic(base_url=fake_provider.base_url("anthropic_messages"), api_key="k") as client:
+        stream: Any = client.messages.create(model="m", max_tokens=9, messages=QUESTION, stream=True)
+        stream.response.stream.stream_observer = Observer()
+        assert "".join(message.text for message in wrap(stream)) == "Hello there"
+    assert told[:2] == ["begin", "message_start"]
+    assert "message_stop" in told
+    assert told[-1] in ("read", "closed")

@@ -24,9 +24,10 @@ _AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
 class SDKStream(NamedTuple):
-    """The HTTP response inside an SDK's object, and the object's own close, sync or async."""
+    """The HTTP response inside an SDK's object, the object that reads it, and its own close, sync or async."""
 
     response: Any
+    owner: Any
     close: Callable[[], Any] | None
 
 
@@ -40,7 +41,7 @@ def response_of(sdk_stream: Any) -> SDKStream | None:
             continue
         if response.headers.get("content-type", "").startswith(_AWS_EVENT_STREAM):
             return None  # left to the SDK's own decoder
-        return SDKStream(response, getattr(sdk_stream, "close", None))
+        return SDKStream(response, owner, getattr(sdk_stream, "close", None))
     return None
 
 
@@ -72,17 +73,28 @@ def closing_both(opened: SyncResponse | AsyncResponse, close: Callable[[], Any] 
 
 
 def typed_stream(
-    events: Iterable[Any], wire: str | None, wire_of: WireOf, context: StreamContext | None, keep_raw: bool
+    events: Iterable[Any],
+    wire: str | None,
+    wire_of: WireOf,
+    context: StreamContext | None,
+    keep_raw: bool,
+    *,
+    to_end: bool = False,
 ) -> StreamedChatMessageIterator:
-    """Create a stream of typed events; without `wire`, the first event determines the format."""
+    """Create a stream of typed events; without `wire`, the first event determines the format.
+
+    With `to_end` events are taken beyond the terminal one, for who counts on the end of their iterator.
+    """
     raw: list[bytes] | None = [] if keep_raw else None
 
     def source() -> Iterator[ChatMessage]:
         decoder: WireDecoder | None = None
         for event in events:
+            if decoder is not None and decoder.ended:
+                continue
             decoder = decoder or _decoder(event, wire, wire_of, raw)
             yield from decoder.event(_document(event))
-            if decoder.ended:
+            if decoder.ended and not to_end:
                 return
         if decoder is not None:
             yield from decoder.end()
@@ -98,6 +110,8 @@ def typed_astream(
     wire_of: WireOf,
     context: StreamContext | None,
     keep_raw: bool,
+    *,
+    to_end: bool = False,
 ) -> AsyncStreamedChatMessageIterator:
     """`typed_stream` for async events."""
     raw: list[bytes] | None = [] if keep_raw else None
@@ -105,10 +119,12 @@ def typed_astream(
     async def source() -> AsyncIterator[ChatMessage]:
         decoder: WireDecoder | None = None
         async for event in events:
+            if decoder is not None and decoder.ended:
+                continue
             decoder = decoder or _decoder(event, wire, wire_of, raw)
             for message in decoder.event(_document(event)):
                 yield message
-            if decoder.ended:
+            if decoder.ended and not to_end:
                 return
         if decoder is not None:
             for message in decoder.end():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,7 +56,8 @@ def wrap(
     cohere or boto3, a helper stream, a raw or streaming response, or any (async) iterable of their typed events.
 
     The received bytes are read if the SDK's object gives access to them, so fields that the SDK drops are kept;
-    otherwise its typed events are read. Don't read the SDK's object yourself at the same time. Sync objects give a
+    otherwise its typed events are read. So are those of an object that an instrumentation has wrapped, since its
+    telemetry is of what is read through it. Don't read the SDK's object yourself at the same time. Sync objects give a
     StreamedChatMessageIterator, async ones an AsyncStreamedChatMessageIterator. Raises TokentapeError for any other
     object.
     """
@@ -65,6 +67,9 @@ def wrap(
     if found is not None:
         opened = closing_both(open_response(found.response), found.close)
         name = wire or _wire_of_url(opened.url) or _wire_of_type(sdk_stream)
+        if _is_instrumented(found.owner):
+            typed: Any = typed_stream if isinstance(opened, SyncResponse) else typed_astream
+            return typed(found.owner, name, _wire_of_type, context, keep_raw, to_end=True)
         if name is None:
             raise UnknownWireError(
                 f"unknown wire format of a {type(sdk_stream).__qualname__}: pass wire=, one of "
@@ -101,8 +106,23 @@ def _wire_of_url(url: str) -> str | None:
 def _wire_of_type(value: object) -> str | None:
     if isinstance(value, dict):
         return longest_match("sdk_event_keys", value.__contains__) if len(value) == 1 else None
-    modules = tuple(f"{kind.__module__}." for kind in type(value).__mro__)
+    return _wire_of_classes(type(value).__mro__)
+
+
+def _wire_of_classes(classes: Iterable[type]) -> str | None:
+    modules = tuple(f"{kind.__module__}." for kind in classes)
     return longest_match("sdk_modules", lambda name: any(module.startswith(f"{name}.") for module in modules))
+
+
+def _is_instrumented(owner: Any) -> bool:
+    """Whether a class of another package is around the SDK's stream: a proxy, a subclass, or an object that has it."""
+    if getattr(owner, "_observer", None) is not None:
+        return True  # Anthropic's SDK records a span of its own
+    kind = type(owner)
+    if _wire_of_classes([kind]) or not (hasattr(owner, "__next__") or hasattr(owner, "__anext__")):
+        return False
+    held = [getattr(owner, "__wrapped__", None), *getattr(owner, "__dict__", {}).values()]
+    return _wire_of_classes([*kind.__mro__, *map(type, held)]) is not None
 
 
 def _close_unread(opened: SyncResponse | AsyncResponse) -> None:
