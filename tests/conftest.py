@@ -33,7 +33,7 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("thorough", settings.get_profile("fast"), max_examples=50)
+settings.register_profile("thorough", settings.get_profile("fast"), max_examples=30)
 settings.load_profile("fast")  # --hypothesis-profile comes after it
 
 if threading.current_thread() is threading.main_thread():
