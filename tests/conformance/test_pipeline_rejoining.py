@@ -67,7 +67,11 @@ SOME = [f"pipeline/rejoining/{name}" for name in ("again-and-again", "two-reader
 
 @pytest.mark.parametrize(
     ("make", "cases", "patience"),
-    [(lambda: asgi_app("sse"), EVERY, 2.0), (lambda: asgi_app("ui-message-stream"), EVERY, 2.0), (flask_app, SOME, 0.5)],
+    [
+        (lambda: asgi_app("sse"), EVERY, 2.0),
+        (lambda: asgi_app("ui-message-stream"), EVERY, 2.0),
+        (flask_app, SOME, 0.5),
+    ],
     ids=["sse", "ui", "flask"],
 )
 def test_the_librarys_own_pass(make: Callable[[], Any], cases: list[str], patience: float) -> None:

@@ -128,7 +128,7 @@ def test_agrees_with_its_summary(item: Item) -> None:
     lengths = item.meta["response"]["chunk_lengths"] or [len(body)]
     for cut in (
         pieces(body, 1),
-        pieces(body, 2),
+        *([pieces(body, 2)] if item.size <= 20_000 else []),  # half of all bytes are in a tenth of the streams
         by_lengths(body, at_random(item, len(body))),
         by_lengths(body, lengths),
     ):
