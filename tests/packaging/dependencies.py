@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def environment() -> Path:
     return made(place, of, make) / "bin" / "python"
 
 
+@cache
 def packages() -> list[dict[str, str]]:
     """Each package that comes with all extras: its name, version and licence, as pip-licenses finds them."""
     options = ["--python", str(environment()), "--from=mixed", "--format=json", "--ignore-packages", "tokentape"]
