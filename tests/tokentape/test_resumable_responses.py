@@ -255,7 +255,8 @@ def test_wrong_arguments_are_named() -> None:
         (lambda: responses.stop(5), "the id of a response is 5; it must be a text"),  # type: ignore[arg-type]
         (lambda: responses.start("b", async_stream([])), r"with astart\(\)"),
         (lambda: responses.start("b", lambda: asyncio.sleep(0)), r"await astart"),
-        (lambda: responses.start("b", 7), "the stream is 7"),
+        (lambda: responses.start("b", asyncio.sleep(0)), r"await astart"),
+        (lambda: responses.start("b", 7), "the stream is of the type int"),
     ):
         with pytest.raises(ConfigurationError, match=text):
             make()

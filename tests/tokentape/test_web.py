@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -179,6 +180,55 @@ def test_bad_arguments_are_named() -> None:
         wsgi_stream(sync_stream(), heartbeat=1)
     with pytest.raises(ConfigurationError, match="more than 0"):
         ASGIStream(async_stream(), format="sse", heartbeat=0)
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda stream: ASGIStream(stream, format="sse"),
+        lambda stream: StreamingChatResponse(stream),
+        lambda stream: wsgi_stream(stream, heartbeat=5, format="ndjson"),
+        lambda stream: wsgi_stream(stream),
+        lambda stream: smooth(stream),
+    ],
+)
+def test_what_is_no_stream_is_refused_at_once(create: Callable[[Any], Any]) -> None:
+    """Such as a call that nobody awaited, a function that nobody called, or a text: not a response with an error."""
+    with pytest.raises(ConfigurationError, match=r"the coroutine sleep\(\): await it first"):
+        create(asyncio.sleep(0))
+    for wrong, name in (
+        (async_stream, "function"),
+        ("text", "str"),
+        (None, "NoneType"),
+        ({}, "dict"),
+        (CHUNKS[0], "Cha"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"the stream is of the type {name}.* must be an iterator of"):
+            create(wrong)
+
+
+def test_wsgi_reads_no_async_stream() -> None:
+    """The error names the alternatives."""
+    with pytest.raises(ConfigurationError, match=r"use the provider's chat\(\) rather than achat"):
+        wsgi_stream(async_stream())
+
+
+@pytest.mark.parametrize("format", ["text", "sse", "ndjson", "ui-message-stream"])
+def test_what_is_no_message_ends_the_stream_with_an_error(format: Format, caplog: pytest.LogCaptureFixture) -> None:  # noqa: A002
+    """Such as a chunk of a provider's SDK: the log has the remedy, the reader the error's class."""
+    frames: list[bytes] = []
+    with contextlib.suppress(ConfigurationError):
+        frames += wsgi_stream([{"choices": []}], format=format)
+    assert "item of the type dict; it must be a ChatMessage: pass the stream of a provider's own SDK" in caplog.text
+    assert format == "text" or b"ConfigurationError" in b"".join(frames)
+
+
+@pytest.mark.parametrize("make", STREAMS)
+def test_the_log_has_the_place_of_an_error(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """An app's own error can be found, though its message, which may repeat a secret, is not logged."""
+    run_asgi(ASGIStream(make(error=ValueError(SECRET)), format="sse"))
+    assert re.search(r"broke off: ValueError at .*test_web\.py:\d+, in source", caplog.text)
+    assert "secret" not in caplog.text
 
 
 def test_a_lone_surrogate_does_not_break_the_stream() -> None:

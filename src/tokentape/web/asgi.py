@@ -15,8 +15,8 @@ from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.encoder import frame_encoder
-from tokentape.web.frames import Format, check_format, response_headers
-from tokentape.web.reading import async_messages, close_unread, with_heartbeat
+from tokentape.web.frames import Format, check_format, error_report, response_headers
+from tokentape.web.reading import async_messages, checked_stream, close_unread, with_heartbeat
 
 log = logging.getLogger("tokentape.web")
 
@@ -49,7 +49,7 @@ class ASGIStream:
         self._timeouts = Timeouts(heartbeat, idle_timeout, clock)
         self._timeouts.check()
         check_format(format, heartbeat)
-        self.stream = getattr(stream, "normalized", stream)
+        self.stream = checked_stream(stream)
         self.format = format
         self.heartbeat = heartbeat
         self.headers = response_headers(format, headers)
@@ -84,7 +84,7 @@ class ASGIStream:
                     if frame:
                         yield frame
         except Exception as error:
-            log.warning("a streamed response broke off: %s", type(error).__name__)
+            log.warning("a streamed response broke off: %s", error_report(error))
             yield b"".join(encoder.error(error))
             if self.format == "text":
                 raise

@@ -58,18 +58,12 @@ class StreamingChatHttpResponse(UncompressedHttpResponse):
         idle_timeout: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        stream = getattr(stream, "normalized", stream)
         if isinstance(request, ASGIRequest):
             response = ASGIStream(
                 stream, format=format, heartbeat=heartbeat, headers=headers, idle_timeout=idle_timeout, clock=clock
             )
             super().__init__(response.frames(), status=status, headers=response.headers)
             return
-        if not hasattr(stream, "__iter__"):
-            raise ConfigurationError(
-                "an async stream can't be read under WSGI, where Django would hold it until its end: use the "
-                "provider's chat() rather than achat(), or serve the application by ASGI"
-            )
         body = wsgi_stream(
             stream,
             format=format,

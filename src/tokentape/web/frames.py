@@ -7,6 +7,7 @@ or `error`. `ndjson`: one JSON object per line, whose `type` is `message`, `done
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, assert_never, get_args
 
@@ -60,6 +61,7 @@ def response_headers(format: Format, headers: Mapping[str, str | None] | None = 
 
 def message_frame(message: ChatMessage, format: PlainFormat) -> bytes:  # noqa: A002
     """Return the frame of one chunk; empty if there is nothing to send. Plain text has only the first choice."""
+    require_message(message)
     match format:
         case "text":
             return message.text.encode("utf-8", "replace") if message.index == 0 else b""
@@ -117,6 +119,26 @@ def error_fields(error: BaseException) -> dict[str, Any]:
             if value is not None
         }
     return fields
+
+
+def error_report(error: BaseException) -> str:
+    """Return what a log reports of an error: its class and its place, but not its message, in which a provider may
+    repeat a secret; of a wrong setting also the message, which is the library's own.
+    """
+    if isinstance(error, ConfigurationError):
+        return f"ConfigurationError: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}, in {frames[-1].name}" if frames else ""
+    return f"{type(error).__name__}{place}"
+
+
+def require_message(message: object) -> None:
+    """Raise ConfigurationError for an item of a stream that is no message."""
+    if not isinstance(message, ChatMessage):
+        raise ConfigurationError(
+            f"the stream has sent an item of the type {type(message).__name__}; it must be a ChatMessage: pass the "
+            "stream of a provider's own SDK through wrap() first"
+        )
 
 
 def heartbeat_frame(format: PlainFormat) -> bytes:  # noqa: A002

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+import inspect
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from tokentape.errors import ReadCancelledError
+from tokentape.errors import ConfigurationError, ReadCancelledError
 from tokentape.message import ChatMessage
 from tokentape.stream.thread_reader import ThreadReader
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.task_reader import TaskReader
+
+
+def checked_stream(stream: Any) -> Any:
+    """Return the stream of messages that `stream` is or has. Raises ConfigurationError for what is none."""
+    stream = getattr(stream, "normalized", stream)
+    if inspect.iscoroutine(stream):
+        stream.close()
+        raise ConfigurationError(
+            f"the stream is the coroutine {stream.__qualname__}(): await it first, such as "
+            "`await provider.achat(..., stream=True)`"
+        )
+    is_iterable = hasattr(stream, "__iter__") or hasattr(stream, "__aiter__")
+    if not is_iterable or isinstance(stream, str | bytes | Mapping | type):
+        raise ConfigurationError(
+            f"the stream is of the type {type(stream).__name__}; it must be an iterator of messages, or a response of "
+            "a provider's client with stream=True"
+        )
+    return stream
 
 
 async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None]:

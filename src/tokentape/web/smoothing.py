@@ -20,7 +20,8 @@ from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage
 from tokentape.stream.thread_reader import ThreadReader
 from tokentape.stream.timeouts import Timeouts
-from tokentape.web.reading import async_messages
+from tokentape.web.frames import require_message
+from tokentape.web.reading import async_messages, checked_stream
 from tokentape.web.task_reader import TaskReader
 
 # A word with the space after it; of a script without spaces a few characters.
@@ -106,7 +107,7 @@ def smooth(stream: Any, *, max_delay: float = 0.3, clock: Clock | None = None) -
     require_number(max_delay, "max_delay")
     if math.isinf(max_delay):
         raise ConfigurationError("max_delay is infinite: text would never leave; use some 0.3 s")
-    stream = getattr(stream, "normalized", stream)
+    stream = checked_stream(stream)
     kind = AsyncSmoothedStream if hasattr(stream, "__aiter__") else SmoothedStream
     return kind(stream, Spread(max_delay * 1000.0), Timeouts(clock=clock))
 
@@ -192,6 +193,7 @@ def _pieces(message: ChatMessage) -> list[ChatMessage]:
     """Return a message as one for each word of its text. What comes after its text is in the last, all else in the
     first. The result of a tool call stays whole: a reader needs all of it.
     """
+    require_message(message)
     words = _PIECE.findall(message.text)
     if len(words) < 2 or message.role == "tool":
         return [message]

@@ -14,7 +14,7 @@ import msgspec
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ToolCall, ToolCallDelta
 from tokentape.stream.tool_call_assembly import OpenCall, ToolCallAssembly
-from tokentape.web.frames import end_fields, error_fields, json_document, output_of
+from tokentape.web.frames import end_fields, error_fields, json_document, output_of, require_message
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -53,6 +53,7 @@ class UIMessageEncoder:
 
     def message(self, message: ChatMessage) -> list[bytes]:
         """Return the events of a chunk, each by itself."""
+        require_message(message)
         if message.index == 0:
             if message.role == "tool":
                 self._add_result(message)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from tokentape.clock import Clock
+from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage
 from tokentape.stream.thread_reader import ThreadReader
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.disconnect import reader_left
 from tokentape.web.encoder import FrameEncoder, frame_encoder
-from tokentape.web.frames import Format, check_format, response_headers
+from tokentape.web.frames import Format, check_format, error_report, response_headers
+from tokentape.web.reading import checked_stream
 
 log = logging.getLogger("tokentape.web")
 
@@ -79,7 +81,12 @@ def wsgi_stream(
     timeouts = Timeouts(heartbeat, idle_timeout, clock)
     timeouts.check()
     check_format(format, heartbeat)
-    stream = getattr(stream, "normalized", stream)
+    stream = checked_stream(stream)
+    if not hasattr(stream, "__iter__"):
+        raise ConfigurationError(
+            "an async stream can't be read under WSGI, where nothing runs it: use the provider's chat() rather than "
+            "achat(), or serve the application by ASGI"
+        )
     encoder = frame_encoder(format, stream)
     if not timeouts.bounded:
         messages = iter(stream)
@@ -110,7 +117,7 @@ def _frames(
             if frame:
                 yield frame
     except Exception as error:
-        log.warning("a streamed response broke off: %s", type(error).__name__)
+        log.warning("a streamed response broke off: %s", error_report(error))
         yield b"".join(encoder.error(error))
         if format == "text":
             raise

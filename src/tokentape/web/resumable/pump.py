@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from tokentape.clock import Call, Clock
 from tokentape.errors import ConfigurationError, WorkerLostError
 from tokentape.web.encoder import FrameEncoder
-from tokentape.web.frames import error_frame
+from tokentape.web.frames import error_frame, error_report
 from tokentape.web.reading import async_messages, close_unread
 from tokentape.web.resumable.buffer import EventSink
 from tokentape.web.resumable.log import ResponseStatus
@@ -100,7 +100,7 @@ class Pump:
     def fail(self, error: BaseException) -> None:
         """End the response with an error."""
         if self._end("failed", lambda encoder: encoder.error(error)):
-            log.warning("a resumable response failed: %s", type(error).__name__)
+            log.warning("a resumable response failed: %s", error_report(error))
 
     def _read(self, stream: Any) -> None:
         messages = None

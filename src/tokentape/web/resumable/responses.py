@@ -19,7 +19,7 @@ from tokentape.stream.timeouts import Timeouts
 from tokentape.web.asgi import require_asyncio
 from tokentape.web.encoder import FrameEncoder, frame_encoder
 from tokentape.web.frames import response_headers
-from tokentape.web.reading import close_unread
+from tokentape.web.reading import checked_stream, close_unread
 from tokentape.web.resumable.buffer import Buffer, EventSink, MemoryBuffer
 from tokentape.web.resumable.cursor import number_in, parse_cursor
 from tokentape.web.resumable.log import EventLog, ResponseStatus
@@ -121,7 +121,7 @@ class ResumableResponses:
 
         A plain stream is read in a thread of its own, an async one in a task of the running event loop.
         """
-        opening = partial(_opened, stream) if _is_function(stream) else stream
+        opening = (lambda: _not_awaitable(stream())) if _is_function(stream) else _not_awaitable(stream)
         starting = self._start(id, opening, replace, _done_result)
         try:
             starting.send(None)
@@ -347,14 +347,13 @@ async def _done_result(future: Future[ResultT]) -> ResultT:
     return future.result()
 
 
-def _opened(function: Callable[[], Any]) -> Any:
-    """Return the stream that a plain function opens."""
-    opened = function()
-    if inspect.iscoroutine(opened):
-        opened.close()
-    if inspect.isawaitable(opened):
+def _not_awaitable(stream: Any) -> Any:
+    """Return a stream that is there. Raises ConfigurationError for what opens it only if it is awaited."""
+    if inspect.iscoroutine(stream):
+        stream.close()
+    if inspect.isawaitable(stream):
         raise ConfigurationError("start() can't open a stream with a coroutine: use `await astart(...)`")
-    return opened
+    return stream
 
 
 def _is_function(stream: Any) -> bool:
@@ -362,7 +361,7 @@ def _is_function(stream: Any) -> bool:
 
 
 def _checked_stream(stream: Any) -> Any:
-    stream = getattr(stream, "normalized", stream)
+    stream = checked_stream(stream)
     if hasattr(stream, "__aiter__"):
         try:
             asyncio.get_running_loop()
@@ -371,11 +370,6 @@ def _checked_stream(stream: Any) -> Any:
                 "an async stream is read in the event loop of the server, and none of asyncio runs here: use the "
                 "provider's chat() rather than achat(), or start the response in an async view, with astart()"
             ) from None
-    elif not hasattr(stream, "__iter__"):
-        raise ConfigurationError(
-            f"the stream is {stream!r:.80}; it must be an iterator of messages, a response of a provider's client with "
-            "stream=True, or a function that returns either"
-        )
     return stream
 
 
