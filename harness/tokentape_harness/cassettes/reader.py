@@ -231,8 +231,8 @@ def _response(fields: Mapping[str, Any], place: str) -> Response:
             f"{_STATUSES[-1]}: correct it"
         )
     headers = _headers(fields.get("headers"), "response")
-    body, headers, codings = _decoded(_bytes(raw, "response"), headers)
     stream = fields.get("stream")
+    body, headers, codings = _decoded(_bytes(raw, "response"), headers, recorded_here=stream is not None)
     record = None if stream is None else _stream(stream, body, headers, codings, place)
     extra = {key: value for key, value in fields.items() if key not in _RESPONSE_KEYS}
     return Response(status, _line(message, "the status message of its response"), headers, body, record, extra)
@@ -324,15 +324,23 @@ def _bytes(raw: Any, part: str) -> bytes:
             raise CassetteFormatError(f"the body of its {part} is {_kind(raw)}, not text: record it again")
 
 
-def _decoded(body: bytes, headers: Headers) -> tuple[bytes, Headers, tuple[str, ...]]:
-    """Undo the content coding: the decoded body, the headers that fit it, and the codings."""
+def _decoded(body: bytes, headers: Headers, *, recorded_here: bool) -> tuple[bytes, Headers, tuple[str, ...]]:
+    """Undo the content coding: the decoded body, the headers that fit it, and the codings.
+
+    A body that was `recorded_here` has its coding's header only if it can't be decoded: it is replayed as it arrived.
+    """
     codings = split_codings(header_values(headers, "content-encoding"))
     if not codings:
         return body, headers, ()
+    coded = body
     try:
-        body = decode_content(body, codings)
+        body = decode_content(coded, codings)
     except ContentCodingError as error:
+        if recorded_here:
+            return coded, headers, ()
         raise CassetteFormatError(str(error)) from error
+    if recorded_here and body == coded:
+        return coded, headers, ()
     kept = tuple(
         (name, str(len(body)) if name.lower() == "content-length" else value)
         for name, value in headers

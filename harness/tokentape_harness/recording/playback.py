@@ -28,9 +28,6 @@ from tokentape_harness.recording.stream_end import CANCELLED
 # If the recording ends as its reader was cancelled, the replay waits this long for another cancellation.
 _PATIENCE_MS = 5000.0
 
-# They describe how the recorded connection sent the body; each adapter sends it in its own way.
-_FRAMING = HOP_BY_HOP | {"content-encoding"}
-
 
 class RecordedPiece(NamedTuple):
     """Bytes of a body, `at` ms after the request."""
@@ -94,8 +91,8 @@ class Playback:
 
     @property
     def unframed_headers(self) -> Headers:
-        """The headers without those that describe how the body was sent."""
-        return tuple((name, value) for name, value in self.headers if name.lower() not in _FRAMING)
+        """The headers without those of the recorded connection; each adapter sends the body in its own way."""
+        return tuple((name, value) for name, value in self.headers if name.lower() not in HOP_BY_HOP)
 
     @property
     def saved(self) -> float:

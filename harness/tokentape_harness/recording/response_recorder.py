@@ -52,6 +52,7 @@ class ResponseRecorder:
         self._end_at = 0.0
         self._encoding: str | None = None
         self._decoder: ContentDecoder | None = None
+        self._wire_headers = self._headers
         self._wire_pieces: list[tuple[float, bytes]] = []
         self._pieces: list[tuple[float, bytes]] = []
         self._http_version: str | None = None
@@ -103,7 +104,9 @@ class ResponseRecorder:
             except ContentCodingError as error:
                 # The client, which has no decoder for it either, gets the same bytes on replay.
                 warnings.warn(f"a body is recorded as it arrives: {error}", CassetteWarning, stacklevel=2)
+                return
             self._encoding = ", ".join(codings)
+            self._wire_headers = self._headers
             self._headers = tuple(pair for pair in self._headers if pair[0].lower() != "content-encoding")
 
     def chunk(self, data: bytes) -> None:
@@ -198,9 +201,9 @@ class ResponseRecorder:
         return reached_end(path, b"".join(data for _, data in self._pieces))
 
     def _keep_encoded(self) -> None:
-        """Keep the bytes as they arrived: they are not in the coding that their header names."""
-        self._decoder = None
-        self._pieces = self._wire_pieces
+        """Keep the bytes and their header as they arrived: they are not in the coding that it names."""
+        self._decoder = self._encoding = None
+        self._headers, self._pieces = self._wire_headers, self._wire_pieces
 
 
 def _recordable(text: str) -> str:

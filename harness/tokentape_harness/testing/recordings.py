@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml", ".json")
 
 # Headers of the recorded connection, of its server, and of the content coding that was removed.
-_NOT_REPLAYED = HOP_BY_HOP | {"content-encoding", "alt-svc"}
+_NOT_REPLAYED = HOP_BY_HOP | {"alt-svc"}
 
 
 def load_recordings(path: str | Path) -> list[Recording]:

@@ -92,6 +92,26 @@ def test_a_body_in_an_unknown_coding(tmp_path):
             assert read("requests", url) == ([b"hi"], None)
 
 
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("damage", ["plain", "damaged"])
+def test_a_body_that_is_not_in_its_coding(client, damage, tmp_path):
+    """A body that its header calls gzip and that is none raises the client's own error on replay as it did before."""
+    path = tmp_path / "cassette.yaml"
+    coded = gzip.compress(b"data: hello\n\n" * 20, mtime=0)
+    body = b"hello" if damage == "plain" else coded[:14] + b"\xff\xff\xff" + coded[17:]
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    with served(head % len(body) + body) as url:
+        with use_cassette(path):
+            pieces, error = read(client, url)
+        assert error is not None
+        with use_cassette(path, record_mode="none", all_played=True):
+            again, replayed = read(client, url)
+    assert (again, type(replayed), str(replayed)) == (pieces, type(error), str(error))
+    response = next(iter(read_cassette(path))).response
+    if client != "aiohttp":  # it passes on no byte of this body
+        assert (response.body, dict(response.headers)["content-encoding"]) == (body, "gzip")
+
+
 @pytest.mark.parametrize("client", ["requests", "urllib3"])
 def test_a_chunk_without_a_size_is_the_clients_error_again(client, tmp_path):
     """A response whose chunked coding breaks is not recorded as whole: its replay breaks at the same byte."""

@@ -184,12 +184,10 @@ def _replayed_response(package: Any, playback: Playback, stream: Any) -> Any:
     extensions = {"http_version": b"HTTP/1.1"}
     if playback.message:
         extensions["reason_phrase"] = playback.message.encode("ascii", "replace")
-    headers = [(name.encode("ascii", "replace"), value.encode("latin-1", "replace")) for name, value in _head(playback)]
+    headers = [
+        (name.encode("ascii", "replace"), value.encode("latin-1", "replace")) for name, value in playback.headers
+    ]
     return package.Response(playback.status, headers=headers, stream=stream, extensions=extensions)
-
-
-def _head(playback: Playback) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in playback.headers if pair[0].lower() != "content-encoding")
 
 
 def _replay(package: Any, playback: Playback) -> Iterator[bytes]:
