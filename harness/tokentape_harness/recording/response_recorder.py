@@ -52,7 +52,7 @@ class ResponseRecorder:
         self._end_at = 0.0
         self._encoding: str | None = None
         self._decoder: ContentDecoder | None = None
-        self._wire_headers = self._headers
+        self._wire_headers: tuple[tuple[str, str], ...] = ()
         self._wire_pieces: list[tuple[float, bytes]] = []
         self._pieces: list[tuple[float, bytes]] = []
         self._http_version: str | None = None
