@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,3 +179,14 @@ def test_what_comes_after_a_text_leaves_after_it() -> None:
     assert [message.text for message in left] == ["I ", "will ", "look.", result.text]
     assert [message.tool_calls for message in left] == [(), (), (call,), ()]
     assert left[-1] is result
+
+
+def test_an_event_loop_that_is_not_asyncio() -> None:
+    """The error names the remedy."""
+
+    async def read() -> None:
+        async for _ in smooth(AsyncStreamedChatMessageIterator(())):
+            pass
+
+    with pytest.raises(ConfigurationError, match="need asyncio"):
+        trio.run(read)

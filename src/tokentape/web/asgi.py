@@ -12,11 +12,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from typing import Any, TypeAlias
 
 from tokentape.clock import Clock
-from tokentape.errors import ConfigurationError
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.encoder import frame_encoder
 from tokentape.web.frames import Format, check_format, error_report, response_headers
-from tokentape.web.reading import async_messages, checked_stream, close_unread, with_heartbeat
+from tokentape.web.reading import async_messages, checked_stream, close_unread, require_asyncio, with_heartbeat
 
 log = logging.getLogger("tokentape.web")
 
@@ -136,17 +135,6 @@ async def _send(
                 return
         with contextlib.suppress(OSError):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def require_asyncio() -> None:
-    """Raise ConfigurationError in an event loop other than asyncio's."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise ConfigurationError(
-            "streams as web responses need asyncio, and another event loop (trio's) runs here: serve the app by "
-            "asyncio, or send the messages of the stream yourself, which can be read in any event loop"
-        ) from None
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -33,6 +33,17 @@ def checked_stream(stream: Any) -> Any:
     return stream
 
 
+def require_asyncio() -> None:
+    """Raise ConfigurationError in an event loop other than asyncio's."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "async streams as web responses, and smooth(), need asyncio, and another event loop (trio's) runs here: "
+            "use asyncio, or read the messages of the stream yourself, which works in any event loop"
+        ) from None
+
+
 async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None]:
     """Yield the messages of an async or a plain stream, and close it in any case.
 

@@ -21,7 +21,7 @@ from tokentape.message import ChatMessage
 from tokentape.stream.thread_reader import ThreadReader
 from tokentape.stream.timeouts import Timeouts
 from tokentape.web.frames import require_message
-from tokentape.web.reading import async_messages, checked_stream
+from tokentape.web.reading import async_messages, checked_stream, require_asyncio
 from tokentape.web.task_reader import TaskReader
 
 # A word with the space after it; of a script without spaces a few characters.
@@ -161,9 +161,10 @@ class SmoothedStream(_Smoothed):
 
 
 class AsyncSmoothedStream(_Smoothed):
-    """For `async for` on asyncio."""
+    """For `async for` on asyncio. Raises ConfigurationError in another event loop."""
 
     async def __aiter__(self) -> AsyncGenerator[ChatMessage, None]:
+        require_asyncio()
         spread, ended = self._spread, False
         async with contextlib.aclosing(TaskReader(async_messages(self.stream))) as reader:
             future = reader.read_next()

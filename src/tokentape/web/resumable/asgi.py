@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tokentape.errors import ResumeError
-from tokentape.web.asgi import ASGIMessage, Receive, Send, encoded_headers, require_asyncio, send_frames
+from tokentape.web.asgi import ASGIMessage, Receive, Send, encoded_headers, send_frames
+from tokentape.web.reading import require_asyncio
 from tokentape.web.resumable.answers import NOTHING_LEFT, Refusal, refusal
 from tokentape.web.resumable.cursor import requested_cursor
 from tokentape.web.resumable.reader import OpensReaders

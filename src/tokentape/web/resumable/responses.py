@@ -16,10 +16,9 @@ from tokentape.arguments import require_callable, require_number, require_text
 from tokentape.clock import Clock, MachineClock
 from tokentape.errors import BufferUnavailableError, ConfigurationError, TokentapeError
 from tokentape.stream.timeouts import Timeouts
-from tokentape.web.asgi import require_asyncio
 from tokentape.web.encoder import FrameEncoder, frame_encoder
 from tokentape.web.frames import response_headers
-from tokentape.web.reading import checked_stream, close_unread
+from tokentape.web.reading import checked_stream, close_unread, require_asyncio
 from tokentape.web.resumable.buffer import Buffer, EventSink, MemoryBuffer
 from tokentape.web.resumable.cursor import number_in, parse_cursor
 from tokentape.web.resumable.log import EventLog, ResponseStatus
