@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness import terminal_text
+from tokentape_harness.cli.messages import print_error
 from tokentape_harness.cli.options import Json
 from tokentape_harness.doctor.change import parse_variation
 from tokentape_harness.doctor.diagnosis import Diagnosis, Limits, diagnose
@@ -60,6 +62,8 @@ def doctor(
 ) -> int:
     """Report each test; 1 if a variation changes an outcome, a test is flaky or fails, or nothing was tried; else 0.
 
+    Ctrl-C ends it with the report of what was found until then, and 130.
+
     Raises `UsageError`, `DoctorError`, `CassetteError`.
     """
     limits = Limits(runs, timeout, seed, pause * 1000.0, deltas)
@@ -80,12 +84,20 @@ def doctor(
         def on_run(test: str, number: int, what: str) -> None:
             progress.update(task, description=terminal_text.one_line(f"{test}: run {number}, {what}", 100))
 
-        if of_pytest:
-            found = diagnose_pytest(command, limits, on_run, isolate=isolate)
-        elif variation is not None:
-            return _run_once(command, variation, cassettes or [])
-        else:
-            found = [_diagnose_program(command, cassettes or [], limits, on_run)]
+        by_test: dict[str, Diagnosis] = {}
+        interrupted = False
+        try:
+            if of_pytest:
+                for diagnosis in diagnose_pytest(command, limits, on_run, isolate=isolate):
+                    by_test[diagnosis.test] = diagnosis
+            elif variation is not None:
+                return _run_once(command, variation, cassettes or [])
+            else:
+                diagnosis = _diagnose_program(command, cassettes or [], limits, on_run)
+                by_test[diagnosis.test], interrupted = diagnosis, diagnosis.interrupted
+        except KeyboardInterrupt:
+            interrupted = True
+    found = list(by_test.values())
     written = write_cassettes(found, folder)
     replays = {
         diagnosis.test + finding.variation: replay_command(command, finding, diagnosis.test if of_pytest else "")
@@ -101,6 +113,9 @@ def doctor(
         for diagnosis in found:
             for line in lines_of(diagnosis, written, replays):
                 print(terminal_text.printable(line))
+    if interrupted:
+        print_error("interrupted: this is what was found until then")
+        return 128 + signal.SIGINT
     tried = any(diagnosis.verdict not in ("skipped", "untried") for diagnosis in found)
     return 1 if not tried or any(diagnosis.verdict in _UNSOUND for diagnosis in found) else 0
 

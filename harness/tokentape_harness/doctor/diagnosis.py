@@ -55,7 +55,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """What the runs of a test showed. `note` is why there is no more to report; `tried` names the variations."""
+    """What the runs of a test showed. `note` is why there is no more to report; `tried` names the variations.
+
+    `interrupted` is whether Ctrl-C ended it.
+    """
 
     test: str
     verdict: Verdict
@@ -70,6 +73,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     tried: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    interrupted: bool = False
 
 
 def diagnose(
@@ -79,7 +83,7 @@ def diagnose(
     on_run: Callable[[int, str], object] = lambda _number, _what: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Diagnosis:
-    """Run a test in variations until one changes its outcome in each group, or the limits are reached."""
+    """Run a test in variations until one changes its outcome in each group, the limits are reached, or at Ctrl-C."""
     return _Doctor(test, run, limits, on_run, clock).diagnose()
 
 
@@ -105,9 +109,16 @@ class _Doctor:
         self._notes: list[str] = []
         self._findings: list[Finding] = []
         self._done: set[str] = set()
+        self._left: Sequence[Trial] = ()
         self._unsteady = ""
 
     def diagnose(self) -> Diagnosis:
+        try:
+            return self._diagnose()
+        except KeyboardInterrupt:
+            return msgspec.structs.replace(self._ended(self._left, "it was interrupted"), interrupted=True)
+
+    def _diagnose(self) -> Diagnosis:
         self._base = base = self._run_anyway((), "without changes")
         if base.outcome == "skipped":
             return self._diagnosis("skipped", "the test is skipped, or expected to fail")
@@ -128,11 +139,12 @@ class _Doctor:
         for number, trial in enumerate(trials):
             if trial.group in self._done:
                 continue
+            self._left = trials[number:]
             try:
                 if (flaky := self._try(trial)) is not None:
                     return flaky
             except LimitReached:
-                return self._ended(trials[number:])
+                return self._ended(self._left, "the limits ended it")
         return self._ended()
 
     def _try(self, trial: Trial) -> Diagnosis | None:
@@ -177,9 +189,9 @@ class _Doctor:
         streams = [any(stream.is_stream for stream in run.streams) for run in (self._base, again)]
         return again.outcome != self._base.outcome or streams[0] != streams[1]
 
-    def _ended(self, left: Sequence[Trial] = ()) -> Diagnosis:
+    def _ended(self, left: Sequence[Trial] = (), why: str = "") -> Diagnosis:
         names = tuple(trial.name for trial in left)
-        note = f"the limits ended it: {len(names)} variations were not tried" if names else ""
+        note = f"{why}: {len(names)} variations were not tried" if names else why
         if self._findings:
             return self._diagnosis("found", note, names)
         if self._unsteady:

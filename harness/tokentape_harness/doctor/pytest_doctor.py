@@ -136,7 +136,10 @@ class _Doctor:
         def note(number: int, what: str) -> None:
             write_line(job.results, Progress(item.nodeid, number, what))
 
-        write_line(job.results, Diagnosed(diagnose(item.nodeid, once, job.limits, note)))
+        diagnosis = diagnose(item.nodeid, once, job.limits, note)
+        write_line(job.results, Diagnosed(diagnosis))
+        if diagnosis.interrupted:
+            raise KeyboardInterrupt
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in shown:
             item.ihook.pytest_runtest_logreport(report=report)

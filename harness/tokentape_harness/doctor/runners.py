@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -35,30 +36,36 @@ _PATIENCE_S = 60.0
 _SETTLE_S = 5.0
 
 
-def diagnose_pytest(command: Sequence[str], limits: Limits, on_run: OnRun, *, isolate: bool = False) -> list[Diagnosis]:
-    """Examine each test that this command of pytest collects.
+def diagnose_pytest(
+    command: Sequence[str], limits: Limits, on_run: OnRun, *, isolate: bool = False
+) -> Iterator[Diagnosis]:
+    """Examine each test that this command of pytest collects; a later diagnosis of a test replaces an earlier one.
 
     All runs of a test share a process; those of one that is flaky there get a process each, as all with `isolate`,
-    where the system can fork. Raises `UsageError` if it can't, and `DoctorError` if pytest does not come to any test.
+    where the system can fork. Raises `UsageError` if it can't, `DoctorError` if pytest does not come to any test, and
+    `KeyboardInterrupt` at Ctrl-C, after what was found until then.
     """
     can_fork = hasattr(os, "fork")
     if isolate and not can_fork:
         raise UsageError("--isolate: this system can't fork a process")
-    found = _diagnoses(command, Job("", limits, isolated=isolate), on_run)
-    flaky = tuple(diagnosis.test for diagnosis in found if diagnosis.verdict == "flaky")
-    if not flaky or isolate or not can_fork:
-        return found
-    apart = {each.test: each for each in _diagnoses(command, Job("", limits, flaky, isolated=True), on_run)}
-    return [apart[each.test] if each.test in apart and apart[each.test].verdict != "flaky" else each for each in found]
+    flaky = list[str]()
+    for diagnosis in _diagnoses(command, Job("", limits, isolated=isolate), on_run):
+        if diagnosis.verdict == "flaky":
+            flaky.append(diagnosis.test)
+        yield diagnosis
+    if flaky and not isolate and can_fork:
+        for diagnosis in _diagnoses(command, Job("", limits, tuple(flaky), isolated=True), on_run):
+            if diagnosis.verdict != "flaky" and not diagnosis.interrupted:
+                yield diagnosis
 
 
-def _diagnoses(command: Sequence[str], job: Job, on_run: OnRun) -> list[Diagnosis]:
-    """What a pytest with this job found."""
+def _diagnoses(command: Sequence[str], job: Job, on_run: OnRun) -> Iterator[Diagnosis]:
+    """What a pytest with this job finds."""
     with tempfile.TemporaryDirectory(prefix="tokentape-doctor-") as folder:
         results, output = Path(folder) / "results.jsonl", Path(folder) / "output.txt"
         results.touch()
-        found: list[Diagnosis] = []
         text = msgspec.json.encode(msgspec.structs.replace(job, results=str(results))).decode()
+        found = interrupted = False
         with output.open("wb") as file, _started([*command, "-p", PLUGIN], {VARIABLE: text}, file) as process:
             place, running = 0, True
             while running:
@@ -67,18 +74,26 @@ def _diagnoses(command: Sequence[str], job: Job, on_run: OnRun) -> list[Diagnosi
                     running = False
                 except subprocess.TimeoutExpired:
                     pass
+                except KeyboardInterrupt:
+                    if interrupted:
+                        raise
+                    interrupted = True
+                    if hasattr(os, "killpg"):
+                        os.killpg(process.pid, signal.SIGINT)
                 for after, line in read_lines(results, place):
                     place = after
                     if isinstance(line, Progress):
                         on_run(line.test, line.number, line.what)
                     else:
-                        found.append(line.diagnosis)
+                        found = True
+                        yield line.diagnosis
+        if interrupted:
+            raise KeyboardInterrupt
         if not found:
             tail = "\n".join(output.read_text("utf-8", "replace").strip().splitlines()[-15:])
             raise DoctorError(
                 f"pytest came to no test (exit code {process.returncode}); the end of its output:\n{tail}"
             )
-        return found
 
 
 @contextmanager
@@ -88,7 +103,12 @@ def _started(command: Sequence[str], more: dict[str, str], output: IO[bytes]) ->
     own = {name: value for name, value in os.environ.items() if name != URL}
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's own command
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env={**own, **more}
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**own, **more},
+            start_new_session=True,  # a terminal's Ctrl-C reaches it through this process, once
         )
     except OSError as error:
         raise DoctorError(f"{command[0]}: can't be run ({error.strerror or error})") from None

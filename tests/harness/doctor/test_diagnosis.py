@@ -139,6 +139,25 @@ def test_the_limits_hold(calls, limits, runs):
     assert found.verdict == ("sound" if found.tried else "untried")
 
 
+@pytest.mark.parametrize("last", [1, 10])
+def test_an_interruption_keeps_what_was_found(calls, last):
+    """Ctrl-C ends it in any run; what was tried until then is in the report."""
+    outcomes = iter(["passed"] * (last - 1))
+
+    def outcome(*_):
+        try:
+            return next(outcomes)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    found = diagnosed(outcome, calls)
+    assert (found.interrupted, found.runs) == (True, last)
+    assert found.note.startswith("it was interrupted")
+    assert (found.verdict, bool(found.tried), bool(found.left_out)) == (
+        ("sound", True, True) if last > 3 else ("untried", False, False)
+    )
+
+
 def test_a_test_without_a_stream_is_reported(calls):
     """There is nothing to vary in whole responses, or in streams that the test steps."""
     whole = recorded("openai_chat/not_streamed.yaml")

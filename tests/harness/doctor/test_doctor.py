@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +209,25 @@ def test_the_replay_of_a_cassette_is_varied(project):
     result = run(folder, *DOCTOR, "--report=whole", "--", *PYTEST, "test_whole.py::test_replayed")
     assert result.returncode == 1
     assert "fails when an event is split inside a UTF-8 character" in result.stdout
+
+
+def test_ctrl_c_reports_what_was_found(project):
+    """The finding of a test that was examined, and that the next one was interrupted; pytest has ended."""
+    folder, _ = project
+    more = "\ndef test_waits(fake_provider):\n    import os, time\n    print(os.getpid(), file=open('started', 'w'))\n"
+    (folder / "test_long.py").write_text(f"{APP}{more}    os.rename('started', 'waits')\n    time.sleep(600)\n")
+    command = [*DOCTOR, "--report=long", "--timeout=600", "--", *PYTEST, "test_long.py"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (folder / "waits").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "tokentape: interrupted: this is what was found until then\n")
+    assert "test_scripted: 1 finding" in out
+    assert "test_waits: nothing was tried" in out
+    assert "it was interrupted" in out
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder / "waits").read_text()), 0)
 
 
 PROGRAM = """
