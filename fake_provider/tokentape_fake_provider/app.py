@@ -252,7 +252,7 @@ class App:
             method=scope.get("method", "GET"),
             path=path,
             query=scope["query_string"].decode("latin-1"),
-            headers=scope["headers"],
+            raw_headers=scope["headers"],
             raw_body=body,
             wire=wire.name if wire else None,
             http_version=scope.get("http_version", ""),

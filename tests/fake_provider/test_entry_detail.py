@@ -217,7 +217,15 @@ def test_without_tools_there_are_no_messages(session: Session) -> None:
 def an_entry(payload: bytes) -> Entry:
     """A request whose response has these bytes."""
     entry = Entry(
-        session="s", time=0, method="POST", path="/", query="", headers=(), raw_body=b"", wire=None, http_version="1.1"
+        session="s",
+        time=0,
+        method="POST",
+        path="/",
+        query="",
+        raw_headers=(),
+        raw_body=b"",
+        wire=None,
+        http_version="1.1",
     )
     entry.sizes, entry.payload, entry.instant = [len(payload)], payload, True
     return entry

@@ -16,7 +16,7 @@ from tokentape_fake_provider.sessions.entry_row import entry_row
 def preview(body: Any) -> str:
     """The preview of a request with this body."""
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    made = Entry(session="s", time=0, method="POST", path="/", query="", headers=[], raw_body=raw, wire=None)
+    made = Entry(session="s", time=0, method="POST", path="/", query="", raw_headers=[], raw_body=raw, wire=None)
     shown = entry_row(made)["preview"]
     assert isinstance(shown, str)
     return shown

@@ -253,7 +253,14 @@ async def test_a_flood_of_requests_is_a_gap() -> None:
     await anext(events)
     for number in range(600):
         entry = Entry(
-            session="default", time=0, method="POST", path=f"/{number}", query="", headers=(), raw_body=b"", wire=None
+            session="default",
+            time=0,
+            method="POST",
+            path=f"/{number}",
+            query="",
+            raw_headers=(),
+            raw_body=b"",
+            wire=None,
         )
         registry.default.journal.add(entry)
         registry.default.journal.finish(entry, "complete", 1.0)

@@ -205,7 +205,7 @@ def test_a_worker_that_was_killed_leaves_no_open_responses() -> None:
     one, two = (Metrics(regions, number, lambda: bytes(running)) for number in (0, 1))
 
     def answer(metrics: Metrics) -> None:
-        entry = Entry(session="", time=0, method="GET", path="/", query="", headers=(), raw_body=b"", wire=None)
+        entry = Entry(session="", time=0, method="GET", path="/", query="", raw_headers=(), raw_body=b"", wire=None)
         metrics.begin()
         metrics.end(entry, "complete")
 

@@ -72,7 +72,7 @@ def test_the_journal_masks_by_the_same_names():
         method="POST",
         path="/v1",
         query="a=1&hapikey=opaque1&pwd=opaque2&x-amz-signature=opaque3&max_tokens=5&api%5Fkey=opaque4",
-        headers=[(name.encode(), b"opaque") for name in ANYWHERE] + [(b"x-time-per-token", b"0.2")],
+        raw_headers=[(name.encode(), b"opaque") for name in ANYWHERE] + [(b"x-time-per-token", b"0.2")],
         raw_body=b'{"accessToken": "opaque5", "max_tokens": 7, "password": {"type": "string"}, "tools": [{"headers": '
         b'{"X-Auth": "opaque6", "Cookie": "opaque7"}, "authorization": "opaque8"}], "apiKeys": ["k"], "pin": "1234", '
         b'"otp": {"type": "string"}, "jwt": "HS256"}',
@@ -103,7 +103,7 @@ def test_the_journal_masks_keys_in_subprotocols() -> None:
         method="GET",
         path="/v1/realtime",
         query="",
-        headers=[(b"sec-websocket-protocol", offered)],
+        raw_headers=[(b"sec-websocket-protocol", offered)],
         raw_body=b"",
         wire=None,
     )

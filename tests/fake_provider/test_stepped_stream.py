@@ -43,7 +43,7 @@ def tape(*said: bytes, end: End = "complete") -> Tape:
 
 def an_entry() -> Entry:
     """A journal entry of no request in particular."""
-    return Entry(session="s", time=0, method="", path="", query="", headers=(), raw_body=b"", wire=None)
+    return Entry(session="s", time=0, method="", path="", query="", raw_headers=(), raw_body=b"", wire=None)
 
 
 @pytest.fixture

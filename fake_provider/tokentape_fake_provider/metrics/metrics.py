@@ -45,6 +45,7 @@ class Metrics:
     ) -> None:
         self._lock = threading.Lock()
         self._numbers = Numbers(regions[own] if regions else None)
+        self._histograms: dict[tuple[str, str], Histogram] = {}
         self._others = {worker: region for worker, region in enumerate(regions) if worker != own}
         self._answering = answering
         self._open = self._numbers.group((OPEN,))
@@ -67,14 +68,18 @@ class Metrics:
             group((FRAMES, wire))[0] += sent
             if entry.frames_planned < 2 or not left or entry.status == SWITCHING_PROTOCOLS:
                 return  # not a stream; the frames of a WebSocket wait for the client
-            self._histogram(TO_FIRST, wire).add(left[:1])
+            self._histogram(TO_FIRST, wire).add_one(left[0])
             if not entry.instant:
                 self._histogram(BETWEEN, wire).add(map(sub, islice(left, 1, None), left))
                 self._histogram(LATENESS, wire).add(map(sub, left, entry.due))
 
     def _histogram(self, name: str, wire: str) -> Histogram:
-        bounds = BOUNDS[name]
-        return Histogram(bounds, self._numbers.group((name, wire), len(bounds) + 2))
+        found = self._histograms.get((name, wire))
+        if found is None:
+            bounds = BOUNDS[name]
+            found = Histogram(bounds, self._numbers.group((name, wire), len(bounds) + 2))
+            self._histograms[name, wire] = found
+        return found
 
     def totals(self) -> Mapping[Name, Sequence[float]]:
         """The counts by their names, and the numbers of the histograms, of all workers together."""

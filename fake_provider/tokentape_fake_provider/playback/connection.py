@@ -14,7 +14,7 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
@@ -34,10 +34,9 @@ HOP_BY_HOP: Final = frozenset(
 _FLUSH_S = 5.0
 
 
-# Headers that decide how a body is framed, and what no name and no value of a header may have (RFC 9110, 5.6.2, 5.5).
-_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
-_NAME: Final = re.compile(rb'[\x00-\x20\x7f()<>@,;:\[\]={}\\"]')
-_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# What no name and no value of a header may have (RFC 9110, 5.6.2, 5.5).
+_NAME: Final = re.compile(r'[\x00-\x20\x7f()<>@,;:\[\]={}\\"]')
+_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @lru_cache(maxsize=64)
@@ -47,11 +46,14 @@ def _status_line(status: int) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _header_line(name: bytes, value: bytes) -> bytes:
-    """Return a header as a line; empty for one that frames the body, or that is not valid."""
-    if name in _FRAMING or _NAME.search(name) or _VALUE.search(value):
+def _header_line(name: str, value: str) -> bytes | None:
+    """Return a header as a line, empty for a hop-by-hop one; `None` for a length, and for one that is not valid."""
+    name = name.lower()
+    if name in HOP_BY_HOP:
         return b""
-    return b"%b: %b\r\n" % (name, value)
+    if name == "content-length" or _NAME.search(name) or _VALUE.search(value):
+        return None
+    return f"{name}: {value}\r\n".encode("latin-1", "replace")
 
 
 class Connection:
@@ -104,7 +106,7 @@ class Connection:
             return None
         raise AssertionError("uvicorn's send waited for something other than its client")
 
-    def send_whole(self, status: int, headers: RawHeaders, body: bytes) -> bool:
+    def send_whole(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bool:
         """Send a whole response in one write, as uvicorn sends it in two; return False if that is not possible.
 
         Only a response without a length of its own, over HTTP/1.1 with httptools, on a connection that stays open.
@@ -116,12 +118,15 @@ class Connection:
             return False
         if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
             return False
-        lines = [_header_line(name, value) for name, value in headers]
-        if b"" in lines:
-            return False
+        parts = [_status_line(status)]
+        for name, value in headers:
+            line = _header_line(name, value)
+            if line is None:
+                return False
+            parts.append(line)
         chunk = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
-        end = (b"transfer-encoding: chunked\r\n\r\n", *chunk, b"0\r\n\r\n")
-        cycle.transport.write(b"".join((_status_line(status), *lines, *end)))
+        parts += (b"transfer-encoding: chunked\r\n\r\n", *chunk, b"0\r\n\r\n")
+        cycle.transport.write(b"".join(parts))
         cycle.response_started = cycle.response_complete = cycle.chunked_encoding = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()

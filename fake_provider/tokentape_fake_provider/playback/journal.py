@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from concurrent.futures import Future
 from copy import copy
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import accumulate, pairwise, takewhile
 from operator import sub
 from typing import Any, Final, Literal, NamedTuple
@@ -97,74 +97,72 @@ class EntryFields(msgspec.Struct, frozen=True):
     bytes_sent: int
 
 
-class Entry:
+class Entry(msgspec.Struct, kw_only=True, eq=False, dict=True):
     """One request and its response. Times are in ms since the request arrived, `time` is unix time in s.
 
     `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s. `model` is
     the one that the body or the path names. `usage` counts the tokens of the whole response, also where less of it was
     sent. `worker` is the process that answers it, if that is another one; `on_start` is called just before
-    the first part of the body is sent.
+    the first part of the body is sent. `by_hand` is whether a test or a person lets its frames wait. `payload` has the
+    bytes of the body, sent or not: those of each frame while they are sent one by one, then joined.
     """
 
-    def __init__(
-        self,
-        *,
-        session: str,
-        time: float,
-        method: str,
-        path: str,
-        query: str,
-        headers: Iterable[tuple[bytes, bytes]],
-        raw_body: bytes,
-        wire: str | None,
-        http_version: str = "",
-        arrived: float = 0.0,
-    ) -> None:
-        self.number = 0
-        self.worker = ""
-        self.on_start: Callable[[], None] | None = None
-        self.session = session
-        self.time = time
-        self.arrived = arrived
-        self.method = method
-        self.path = path
-        self.query = mask_parameters(query, MASK) if query else ""
-        names = [(*_header_name(name), value) for name, value in headers]
-        self.headers = [(name, value.decode("latin-1") if mask is None else mask(value)) for name, mask, value in names]
-        self.raw_body = raw_body
-        self.wire = wire
-        self.http_version = http_version
-        self.status: int | None = None
-        self.retry_after: float | None = None
-        self.answered_by: AnsweredBy | None = None
-        self.source = ""
-        self.note = ""
-        self.faults: Sequence[str] = ()
-        self.normalised: Sequence[str] = ()
-        self.misses: Sequence[NearMiss] = ()
-        self.model: str | None = None
-        # A function where counting reads the whole response: it runs only if somebody wants to know.
-        self.counts: TokenCounts | Callable[[], TokenCounts | None] | None = None
-        self.instant = False
-        self.by_hand = False
-        """Whether a test or a person lets its frames wait."""
-        self.outcome: Outcome = "pending"
-        self.started: float | None = None
-        self.ended: float | None = None
-        self.frames_planned = 0
-        # Arrays, because at 500 streams the garbage collection of objects stopped all streams for 70 ms.
-        # `left` has the time at which each frame was sent; an instant response has one time for all of them.
-        self.due: MutableSequence[float] = array("d")
-        self.sizes: Sequence[int] = array("L")
-        self.left = array("d")
-        self.response_headers: Sequence[tuple[str, str]] = ()
-        self.payload: list[bytes] | bytes | None = None
-        """The bytes of the body, sent or not: those of each frame while they are sent one by one, then joined."""
-        self.counted_size = 0
+    session: str
+    time: float
+    method: str
+    path: str
+    query: str
+    raw_headers: Iterable[tuple[bytes, bytes]]
+    raw_body: bytes
+    wire: str | None
+    http_version: str = ""
+    arrived: float = 0.0
+    number: int = 0
+    worker: str = ""
+    on_start: Callable[[], None] | None = None
+    status: int | None = None
+    retry_after: float | None = None
+    answered_by: AnsweredBy | None = None
+    source: str = ""
+    note: str = ""
+    faults: Sequence[str] = ()
+    normalised: Sequence[str] = ()
+    misses: Sequence[NearMiss] = ()
+    model: str | None = None
+    # A function where counting reads the whole response: it runs only if somebody wants to know.
+    counts: TokenCounts | Callable[[], TokenCounts | None] | None = None
+    instant: bool = False
+    by_hand: bool = False
+    outcome: Outcome = "pending"
+    started: float | None = None
+    ended: float | None = None
+    frames_planned: int = 0
+    # Arrays, because at 500 streams the garbage collection of objects stopped all streams for 70 ms.
+    # `left` has the time at which each frame was sent; an instant response has one time for all of them.
+    due: MutableSequence[float] = msgspec.field(default_factory=partial(array, "d"))
+    sizes: Sequence[int] = ()
+    left: array[float] = msgspec.field(default_factory=partial(array, "d"))
+    response_headers: Sequence[tuple[str, str]] = ()
+    payload: list[bytes] | bytes | None = None
+    counted_size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.query:
+            self.query = mask_parameters(self.query, MASK)
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.number}: {self.method} {self.path}>"  # without secrets
+
+    @cached_property
+    def headers(self) -> list[tuple[str, str]]:
+        """The request's headers, their secrets masked."""
+        names = [(*_header_name(name), value) for name, value in self.raw_headers]
+        return [(name, value.decode("latin-1") if mask is None else mask(value)) for name, mask, value in names]
 
     def snapshot(self) -> Entry:
         """Return a copy that stays as it is, for a thread that reads it while frames are sent."""
         snapshot = copy(self)
+        snapshot.__dict__.update(self.__dict__)
         snapshot.left = self.left[:]
         return snapshot
 
@@ -298,7 +296,8 @@ class Journal:
         self._bytes = 0
         self._stripped = 0  # the number of the oldest entries that have lost the bytes of their responses
         self._added = 0
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._waiting = 0
         self._watchers: list[Callable[[], object]] = []
         self._in_flight = 0
@@ -307,13 +306,13 @@ class Journal:
     @property
     def entries(self) -> Sequence[Entry]:
         """The entries that are kept."""
-        with self._changed:
+        with self._lock:
             return tuple(self._entries)
 
     @property
     def kept(self) -> tuple[int, int]:
         """The number of the oldest entry that is kept (without any, of the next), and how many are kept."""
-        with self._changed:
+        with self._lock:
             return self._entries[0].number if self._entries else self._added, len(self._entries)
 
     @property
@@ -324,7 +323,7 @@ class Journal:
     def add(self, entry: Entry) -> None:
         """Add a request."""
         loop = running_loop()
-        with self._changed:
+        with self._lock:
             if isinstance(loop, DrivenLoop):
                 self._driven = loop
             self._in_flight += 1
@@ -343,7 +342,7 @@ class Journal:
         entry.ended = ended
         if isinstance(entry.payload, list):
             entry.payload = b"".join(entry.payload)  # one object for the garbage collector, not one for each frame
-        with self._changed:
+        with self._lock:
             entry.outcome = outcome
             self._in_flight -= 1
             if self._entries and entry.number >= self._entries[0].number:
@@ -355,13 +354,13 @@ class Journal:
 
     def since(self, number: int) -> tuple[list[Entry], int]:
         """The entries from this number on, oldest first, and the number of the next request."""
-        with self._changed:
+        with self._lock:
             new = list(takewhile(lambda entry: entry.number >= number, reversed(self._entries)))
             return new[::-1], self._added
 
     def find(self, number: int) -> Entry | None:
         """The entry with this number; `None` if it is not kept."""
-        with self._changed:
+        with self._lock:
             first = self._entries[0].number if self._entries else 0
             return self._entries[number - first] if first <= number < first + len(self._entries) else None
 
@@ -388,7 +387,7 @@ class Journal:
 
     def clear(self) -> None:
         """Forget all entries."""
-        with self._changed:
+        with self._lock:
             self._entries.clear()
             self._bytes = self._stripped = 0
             self.cleared += 1
@@ -425,7 +424,7 @@ class Journal:
         def wake() -> None:
             loop.call_soon_threadsafe(changed.set)
 
-        with self._changed:
+        with self._lock:
             self._watchers.append(wake)
         try:
             async with asyncio.timeout(timeout):
@@ -436,7 +435,7 @@ class Journal:
         except TimeoutError:
             raise self._timeout_error(timeout) from None
         finally:
-            with self._changed:
+            with self._lock:
                 self._watchers.remove(wake)
 
     def _drive(self, loop: DrivenLoop, condition: Callable[[Sequence[Entry]], bool], timeout: float) -> Sequence[Entry]:
@@ -450,7 +449,7 @@ class Journal:
             except Exception as error:
                 settle(held, error)
 
-        with self._changed:
+        with self._lock:
             self._watchers.append(check)
         try:
             check()
@@ -458,7 +457,7 @@ class Journal:
         except TimeoutError:
             raise self._timeout_error(timeout) from None
         finally:
-            with self._changed:
+            with self._lock:
                 self._watchers.remove(check)
         held.result()
         return self.entries

@@ -105,8 +105,7 @@ async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began:
     if tape.head:
         body = tape.body
         whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
-        headers = _head(tape.headers, len(body), tape.end == "complete")
-        if whole and connection.send_whole(tape.status, headers, body):
+        if whole and connection.send_whole(tape.status, tape.headers, body):
             entry.sizes, entry.payload = tape.sizes, body
             entry.started = clock.now() - began
             entry.left.append(entry.started)

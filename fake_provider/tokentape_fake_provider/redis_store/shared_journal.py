@@ -36,7 +36,7 @@ class SharedJournal(Journal):
 
     def add(self, entry: Entry) -> None:
         """Add a request that this process answers; it has its number already."""
-        with self._changed:
+        with self._lock:
             self._in_flight += 1
             self._insert(entry)
         self._report(entry)
@@ -53,13 +53,13 @@ class SharedJournal(Journal):
             if self.find(int(number)) is None:
                 entry = entry_of(msgspec.json.decode(rest))
                 entry.number = int(number)
-                with self._changed:
+                with self._lock:
                     self._insert(entry)
             return
         fields = msgspec.json.decode(record)
         found = self.find(fields["number"])
         if found is not None and found.worker:
-            with self._changed:
+            with self._lock:
                 set_response(found, fields)
                 self._notify()
 
@@ -70,7 +70,7 @@ class SharedJournal(Journal):
 
     def end_those_of(self, dead: Collection[str]) -> None:
         """End the pending entries of processes that are dead."""
-        with self._changed:
+        with self._lock:
             for entry in self._entries:
                 if entry.outcome == "pending" and entry.worker in dead:
                     entry.outcome = "server_stopped"
@@ -78,7 +78,7 @@ class SharedJournal(Journal):
 
     def drop(self, first: int, forgotten: int) -> None:
         """Keep only the entries from this number on."""
-        with self._changed:
+        with self._lock:
             while self._entries and self._entries[0].number < first:
                 self._bytes -= self._entries.popleft().counted_size
                 self._stripped = max(0, self._stripped - 1)
@@ -92,13 +92,13 @@ class SharedJournal(Journal):
 
     def since(self, number: int) -> tuple[list[Entry], int]:
         """The entries that were added since a mark, in that order, and the mark of the next one."""
-        with self._changed:
+        with self._lock:
             new = list(takewhile(lambda news: news[0] >= number, reversed(self._news)))
             return [entry for _, entry in reversed(new)], self._marked
 
     def find(self, number: int) -> Entry | None:
         """The entry with this number; `None` if it is not kept."""
-        with self._changed:
+        with self._lock:
             return next((entry for entry in reversed(self._entries) if entry.number == number), None)
 
     def _insert(self, entry: Entry) -> None:
@@ -136,7 +136,7 @@ def entry_of(fields: Mapping[str, Any]) -> Entry:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields["headers"]]
     names = ("session", "time", "method", "path", "query", "wire", "http_version", "arrived")
     body = fields["body"]
-    entry = Entry(headers=headers, raw_body=msgspec.json.encode(body), **{name: fields[name] for name in names})
+    entry = Entry(raw_headers=headers, raw_body=msgspec.json.encode(body), **{name: fields[name] for name in names})
     entry.body, entry.worker = body, fields.get("worker", "")
     return entry
 

@@ -39,7 +39,7 @@ def ended(**fields: Any) -> Entry:
         method="POST",
         path=fields.pop("path", "/v1/x"),
         query="",
-        headers=[(b"authorization", b"Bearer sk-secret")],
+        raw_headers=[(b"authorization", b"Bearer sk-secret")],
         raw_body=b'{"secret": "s"}',
         wire="openai_chat",
     )

@@ -20,7 +20,9 @@ SILENT = Cell("stall", 3, parse_fault("stall@frame=3"), truncated=True)
 
 def entry(*faults: str, outcome: str = "complete", body: bytes = b"{}") -> Entry:
     """A request."""
-    recorded = Entry(session="s", time=0, method="POST", path="/v1/x", query="", headers=(), raw_body=body, wire=None)
+    recorded = Entry(
+        session="s", time=0, method="POST", path="/v1/x", query="", raw_headers=(), raw_body=body, wire=None
+    )
     recorded.faults, recorded.outcome = faults, outcome
     return recorded
 

@@ -206,7 +206,7 @@ def entry(number: int, *, arrived: float = 0.0, body: bytes = b"{}", status: int
         method="POST",
         path="/v1/x",
         query="",
-        headers=(),
+        raw_headers=(),
         raw_body=body,
         wire=None,
         arrived=arrived,

@@ -40,7 +40,7 @@ def add_requests(session: Session, count: int, first: int = 0) -> None:
             method="POST",
             path="/v1/chat/completions",
             query="",
-            headers=[],
+            raw_headers=[],
             raw_body=msgspec.json.encode(body),
             wire="openai_chat",
         )
