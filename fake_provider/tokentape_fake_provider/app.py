@@ -65,6 +65,8 @@ T = TypeVar("T")
 LONG_SCRIPT: Final = 20_000
 """The most characters that are encoded (in about 50 ms) while the other requests wait."""
 
+# The headers by which a browser names the page that sends a request.
+_OF_PAGES: Final = frozenset((b"origin", b"sec-fetch-site"))
 _PATHS: Final = ("/", HEALTH_PATH, METRICS_PATH, READY_PATH)
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
@@ -100,8 +102,10 @@ class App:
         path: str = scope["path"] if scope["type"] == "http" else ""
         headers: RawHeaders = scope.get("headers", [])
         access = self.config.access
-        origin_refusal = access.refusal(headers)
-        origin = "" if origin_refusal else origin_of(headers)
+        origin_refusal = origin = ""
+        if not _OF_PAGES.isdisjoint([name for name, _ in headers]):
+            origin_refusal = access.refusal(headers)
+            origin = "" if origin_refusal else origin_of(headers)
         if origin and (preflight := preflight_headers(scope["method"], headers, access)) is not None:
             await send_preflight(preflight, send)
             return

@@ -114,19 +114,25 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
         if not self.head and (self.frames or self.end == "complete"):
             raise ValueError("a tape without `head` must have no frames, and an `end` other than complete")
 
-    @cached_property
+    @property
     def body(self) -> bytes:
         """All frames joined, for an instant replay in one write."""
-        if isinstance(self.frames, FramesAtOnce):
-            return self.frames.body
-        return b"".join([frame.data for frame in self.frames])
+        return self.joined.body
 
-    @cached_property
+    @property
     def sizes(self) -> array[int]:
         """The number of bytes of each frame."""
-        if isinstance(self.frames, FramesAtOnce):
-            return self.frames.sizes
-        return array("L", [len(frame.data) for frame in self.frames])
+        return self.joined.sizes
+
+    @property
+    def joined(self) -> FramesAtOnce:
+        """The frames as one body."""
+        return self.frames if isinstance(self.frames, FramesAtOnce) else self._joined
+
+    @cached_property
+    def _joined(self) -> FramesAtOnce:
+        data = [frame.data for frame in self.frames]
+        return FramesAtOnce(b"".join(data), array("L", map(len, data)))
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:

@@ -64,6 +64,7 @@ from tokentape_fake_provider.wires import ENDPOINTS, WIRES, served_named, wire_n
 from tokentape_fake_provider.wires.endpoints.endpoint import Endpoint as ServedEndpoint
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
+from tokentape_fake_provider.wires.reading.fields import OBJECT
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.tasks import Counting
 from tokentape_fake_provider.wires.validation.check import check_request
@@ -147,7 +148,7 @@ class _Resolution:
 
     def _read(self, wire: Wire) -> ProviderRequest | None:
         http, settings = self._http, self._settings
-        if not isinstance(http.body, Mapping):
+        if not isinstance(http.body, OBJECT):
             problem = http.problem or f"it is {json_type(http.body)}"
             self._refusal = BadRequestError(
                 f"The request body is not a JSON object ({problem}): send one, as application/json."
@@ -174,7 +175,7 @@ class _Resolution:
 
     def _with_cached_content(self, body: Any) -> Any:
         """The body with the content of Gemini's that it names, if it names any."""
-        if not isinstance(body, Mapping) or body.get("cachedContent") is None:
+        if not isinstance(body, OBJECT) or body.get("cachedContent") is None:
             return body
         return with_cached_content(self._session.prompt_cache, body, self._http.now / 1000)
 
@@ -225,7 +226,7 @@ class _Resolution:
             except (SchemaError, PatternTimeoutError) as error:
                 message = f"The simulated model can't answer: {error}"
                 return error_answer(served_named(request.wire), 400, message, "invalid_schema", request=request)
-            if key is not None:
+            if key is not None and not _SIMULATED.is_new(key):
                 _SIMULATED.put(key, script, len(self._http.raw) + len(msgspec.json.encode(script)))
         if settings.simulation.caching:
             usage = cache_usage(request, self._session.prompt_cache, self._http.now / 1000)
@@ -302,6 +303,8 @@ class _Resolution:
     def _near(self, recording: Miss) -> tuple[NearMiss, ...]:
         """The nearest rule and the nearest recording, that with fewer differences first."""
         rule = None if self._incoming is None else self._session.nearest_rule(self._incoming)
+        if rule is None and recording.nearest is None:
+            return ()
         found = (miss for miss in (rule, recording.near) if miss is not None)
         return tuple(sorted(found, key=lambda miss: len(miss.differences)))
 

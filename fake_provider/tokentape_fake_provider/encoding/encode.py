@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from tokentape_fake_provider.encoding.kept_encodings import encode_stream
@@ -13,6 +15,8 @@ from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Conditions, Instant, Stepped, Timing, headers_at, profile_of, schedule
 from tokentape_fake_provider.wires import served_named
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply, Wire
+
+_AT_ONCE: Final = (Instant, Stepped)
 
 
 def encode(script: Script, request: ProviderRequest, timing: Timing, *, in_flight: int = 1) -> Tape:
@@ -41,7 +45,7 @@ def conditions_of(timing: Timing, prompt: str, in_flight: int, usage: Usage) -> 
 def _encode(script: Script, request: ProviderRequest, timing: Timing, wire: Wire, in_flight: int) -> Tape:
     if script.error is not None and not (script.error.in_stream and request.stream):
         return tape_of_reply(wire.encode_error(script.error, request))
-    if request.stream and isinstance(timing, Instant | Stepped):
+    if request.stream and isinstance(timing, _AT_ONCE):
         frames = encode_stream(script, request, wire).frames
         return Tape(frames, headers=wire.stream_headers(request), end_at=0.0)
     conditions = conditions_of(timing, request.text, in_flight, script.usage)

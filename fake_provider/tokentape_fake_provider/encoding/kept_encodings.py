@@ -219,12 +219,11 @@ def encode_stream(
     """
     key = _key(script, request)
     try:
-        variants = kept.get(key)
+        if kept.is_new(key):
+            return Encoded(wire.encode_stream(script, request))
     except TypeError:  # a part of the script can't be hashed
         return Encoded(wire.encode_stream(script, request))
-    if variants is None:
-        kept.put(key, (), _FRAME_BYTES)
-        return Encoded(wire.encode_stream(script, request))
+    variants = kept.get(key) or ()
     count = count_input(script.usage, request.text)
     for variant in variants:
         if variant.answers(request.body, count):

@@ -103,10 +103,10 @@ async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began:
     if entry.on_start is not None:
         entry.on_start()
     if tape.head:
-        body = tape.body
+        body, sizes = tape.joined.body, tape.joined.sizes
         whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
         if whole and connection.send_whole(tape.status, tape.headers, body):
-            entry.sizes, entry.payload = tape.sizes, body
+            entry.sizes, entry.payload = sizes, body
             entry.started = clock.now() - began
             entry.left.append(entry.started)
             return "complete"
@@ -115,7 +115,7 @@ async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began:
         for start in range(0, len(body) or 1, _FITS_BUFFERS):
             part = body[start : start + _FITS_BUFFERS]
             await connection.send({"type": "http.response.body", "body": part, "more_body": not whole})
-        entry.sizes, entry.payload = tape.sizes, body
+        entry.sizes, entry.payload = sizes, body
         entry.left.append(clock.now() - began)
         if whole:
             return "complete"

@@ -71,7 +71,8 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
     citations: tuple[Citation, ...] = ()
 
     def __post_init__(self) -> None:
-        _require_texts(self, "text")
+        if not isinstance(self.text, str):
+            _require_texts(self, "text")
         for citation in self.citations:
             if max(citation.start + 1, citation.end or 0) > len(self.text):
                 raise ScriptError(
@@ -189,6 +190,7 @@ class Audio(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audio"
 
 
 Item: TypeAlias = Text | Reasoning | ToolCall | Refusal | ServerTool | Audio
+_ITEMS: Final = get_args(Item)
 
 
 def streamed_text(item: Item) -> str:
@@ -275,7 +277,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for item in self.items:
-            if not isinstance(item, Item):
+            if not isinstance(item, _ITEMS):
                 raise ScriptError(
                     f"a {type(item).__module__}.{type(item).__qualname__} is not an item of a script: pass Text, "
                     "Reasoning, ToolCall, Refusal, ServerTool or Audio of tokentape_fake_provider"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+_ASKED: Final = 50_000
 
 
 class RecentlyUsed(Generic[K, V]):
@@ -22,6 +24,7 @@ class RecentlyUsed(Generic[K, V]):
         self._limit = limit
         self._lock = threading.Lock()
         self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._asked: set[int] = set()
 
     def get(self, key: K) -> V | None:
         """Return the value of this key, if it is kept."""
@@ -33,6 +36,16 @@ class RecentlyUsed(Generic[K, V]):
         except KeyError:  # another thread has dropped it
             pass
         return found[0]
+
+    def is_new(self, key: K) -> bool:
+        """Whether this is the first question about a key, as far as is known: most are used once, and need no place."""
+        found = hash(key)
+        if found in self._asked:
+            return False
+        if len(self._asked) >= _ASKED:
+            self._asked.clear()
+        self._asked.add(found)
+        return True
 
     def put(self, key: K, value: V, size: int) -> V:
         """Keep a value, and return it."""

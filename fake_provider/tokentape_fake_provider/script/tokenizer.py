@@ -8,7 +8,7 @@ point, and the pieces always join to the text.
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain
 from typing import Final
 
@@ -49,6 +49,7 @@ _LONG: Final = 20_000
 # other white space.
 _UNEVEN_SPACES: Final = re.compile(r"\s ")
 _LONG_WORD: Final = 32
+_WORDS: Final = 8192
 # In characters: about 10 MB of tokens.
 _kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
 
@@ -79,12 +80,24 @@ def _tokens_of(text: str) -> tuple[str, ...]:
     elif _UNEVEN_SPACES.search(text) or max(map(len, words := text.split(" "))) > _LONG_WORD:
         tokens = tuple(_token_pattern().findall(text))
     else:
-        first = _token_pattern().findall(words.pop(0))
-        tokens = tuple(chain(first, chain.from_iterable(map(_tokens_after_space, words))))
+        first = _tokens_of_word[words.pop(0)]
+        tokens = tuple(chain(first, chain.from_iterable(map(_tokens_after_space.__getitem__, words))))
     return _kept.put(text, tokens, len(text))
 
 
-@lru_cache(maxsize=8192)
-def _tokens_after_space(word: str) -> tuple[str, ...]:
-    """The tokens of a word and the space before it: most texts have few words, but many times."""
-    return tuple(_token_pattern().findall(f" {word}"))
+class _Words(dict[str, tuple[str, ...]]):
+    """The tokens of a word, with what is `before` it: most texts have few words, but many times."""
+
+    def __init__(self, before: str) -> None:
+        super().__init__()
+        self._before = before
+
+    def __missing__(self, word: str) -> tuple[str, ...]:
+        if len(self) >= _WORDS:
+            self.clear()
+        tokens = self[word] = tuple(_token_pattern().findall(f"{self._before}{word}"))
+        return tokens
+
+
+_tokens_of_word: Final = _Words("")
+_tokens_after_space: Final = _Words(" ")

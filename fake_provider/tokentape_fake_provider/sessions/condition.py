@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -24,11 +24,14 @@ class IncomingRequest:
 
     def __init__(self, request: ProviderRequest) -> None:
         self.request = request
+        self._prompt: Prompt | None = None
 
-    @cached_property
+    @property
     def prompt(self) -> Prompt:
         """What the request asks of the model."""
-        return read_prompt(self.request)
+        if self._prompt is None:
+            self._prompt = read_prompt(self.request)
+        return self._prompt
 
 
 class TextMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

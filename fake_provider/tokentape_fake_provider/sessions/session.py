@@ -329,6 +329,8 @@ class Session:
 
     def take_faults(self, request: IncomingRequest | None) -> list[ActiveFault]:
         """The faults of the session, and of rules without scripts, that are applied to the next response."""
+        if not self._faults.faults and not self.settings.faults and not self._rules.applied:
+            return []
         with self._lock:
             active = self.current_faults.take()
             if request is None:
@@ -342,6 +344,8 @@ class Session:
 
     def problem(self, request: IncomingRequest) -> str:
         """What the check of the next response in the queue objects to; an empty string if nothing."""
+        if not self._queue:
+            return ""
         with self._lock:
             place = self._place(request.request.task)
             check = None if place is None else self._queue[place].check
@@ -383,6 +387,8 @@ class Session:
 
     def nearest_rule(self, request: IncomingRequest) -> NearMiss | None:
         """The rule with scripts for such a request that most nearly applies; `None` without such rules."""
+        if not self._rules.applied:
+            return None
         with self._lock:
             return self._rules.nearest(request)
 
@@ -419,7 +425,7 @@ class Session:
 
     def take_repeated(self, request: Hashable) -> object:
         """The answer that was kept, if the recording answers again; else `None`. It counts as a request."""
-        if self._queue or self._rules.applied or self.settings.faults:
+        if not len(self._store) or self._queue or self._rules.applied or self.settings.faults:
             return None
         with self._lock:
             answer = self._store.repeat(request, self.settings)

@@ -23,7 +23,7 @@ def limited(
 
 def _stopped(items: tuple[Item, ...], stop: Sequence[str]) -> Choice:
     """The items up to the stop sequence in a text that is generated first, which is the one that ends first."""
-    for index, item in enumerate(items):
+    for index, item in enumerate(items if stop else ()):
         if not isinstance(item, Text):
             continue
         found = [(at, sequence) for sequence in stop if sequence and (at := item.text.find(sequence)) >= 0]

@@ -38,11 +38,14 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
     """
     language = _language(text_locale(locale))
     draw = random.Random(f"{seed}")  # noqa: S311 - not for secrets
-    known, count, fraction = language.words, len(language.words), draw.random
+    known, count, fraction, bits = language.words, len(language.words), draw.random, draw.getrandbits
     parts: list[str] = []
     left = words
     while left > 0:
-        size = min(left, draw.randint(5, 14))
+        # As `draw.randint(5, 14)` does it, in a fourth of the time.
+        while (size := bits(4)) > 9:
+            pass
+        size = min(left, size + 5)
         if 0 < left - size < 3:
             size = left
         # As `draw.choices` does it, in half the time.

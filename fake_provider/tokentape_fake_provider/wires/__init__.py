@@ -105,7 +105,7 @@ def served_names() -> tuple[str, ...]:
 
 def served_named(name: str) -> Wire:
     """The endpoint or the wire format of this name. Raises `UnknownWireError` that lists the wire formats."""
-    return ENDPOINTS.get(name) or wire_named(name)
+    return _WIRES.get(name) or ENDPOINTS.get(name) or wire_named(name)
 
 
 @lru_cache(maxsize=1024)

@@ -90,8 +90,7 @@ class ChunkFrame:
 
     def close(self, data: bytes) -> bytes:
         """The event of a chunk that lacks only its end."""
-        (end,) = self.ends([len(data)])
-        return data + end
+        return data + self.ends([len(data)])[0]
 
     def ends(self, sizes: Sequence[int]) -> list[bytes]:
         """The ends of the next chunks, after this number of bytes."""

@@ -147,12 +147,15 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def system(self) -> str:
         """The text of the system's messages."""
-        return "\n".join(message.text for message in self.messages if message.role == "system")
+        return "\n".join([message.text for message in self.messages if message.role == "system"])
 
     @property
     def last_user(self) -> str:
         """The text of the last message of the user; empty if there is none."""
-        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.text
+        return ""
 
     @property
     def turn(self) -> int:
@@ -175,6 +178,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def callable_tools(self) -> tuple[Tool, ...]:
         """The tools that the app runs and that the choice allows."""
+        if not self.tools:
+            return ()
         allowed = self.tool_choice.names
         tools = (tool for tool in self.tools if tool.kind in ("function", "custom"))
         return () if self.tool_choice.mode == "none" else tuple(t for t in tools if not allowed or t.name in allowed)

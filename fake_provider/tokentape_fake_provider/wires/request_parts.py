@@ -12,6 +12,8 @@ _BELOW_A_PREFIX = re.compile(r"/(v\d|api/|openai/|model/)")
 # It ends in no version: `/v1/v1/messages` is a mistake in a base URL.
 _PREFIX = r"(?:/[^/]+)*/(?!v\d)[^/]+"
 
+_TEXT_FIELDS = ("thinking", "content", "text")
+
 
 @cache
 def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
@@ -56,7 +58,7 @@ def texts_in(content: Any) -> Iterator[str]:
         if isinstance(part, str):
             yield part
         elif isinstance(part, (dict, Mapping)):
-            waiting += (part.get("thinking"), part.get("content"), part.get("text"))
+            waiting += [inner for name in _TEXT_FIELDS if (inner := part.get(name)) is not None]
         elif isinstance(part, (list, tuple)):
             waiting += reversed(part)
 

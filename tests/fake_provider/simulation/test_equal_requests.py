@@ -17,6 +17,13 @@ from tokentape_fake_provider.sessions.session import Session
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
+class Eager(RecentlyUsed[Any, Any]):
+    """Values that are kept the first time, which shows in fewer requests what is kept."""
+
+    def is_new(self, key: Any) -> bool:  # noqa: ARG002
+        return False
+
+
 class Asked:
     """One session of a server; counts what the model generates."""
 
@@ -48,7 +55,7 @@ def asked(
         return simulate(*given, **named)
 
     monkeypatch.setattr(resolver, "simulate", counted)
-    monkeypatch.setattr(resolver, "_SIMULATED", RecentlyUsed(1_000_000))
+    monkeypatch.setattr(resolver, "_SIMULATED", Eager(1_000_000))
     return made
 
 
@@ -58,6 +65,13 @@ def test_equal_requests_get_equal_answers_with_ids_of_their_own(asked: Asked) ->
     assert first["choices"] == second["choices"]
     assert first["id"] != second["id"]
     assert asked.generated == 1
+
+
+def test_an_answer_is_kept_once_it_was_requested_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most prompts are sent once, so an answer is kept from the second request on."""
+    monkeypatch.setattr(resolver, "_SIMULATED", RecentlyUsed(1_000_000))
+    assert len({asked.text() for _ in range(4)}) == 1
+    assert asked.generated == 2
 
 
 @pytest.mark.parametrize(

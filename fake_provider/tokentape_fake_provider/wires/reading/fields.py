@@ -10,14 +10,14 @@ from typing import Any, Final
 import msgspec
 
 NOTHING: Final[Mapping[str, Any]] = {}
-_OBJECT: Final = (dict, Mapping)
-"""An object, in the order in which it is faster to know."""
+OBJECT: Final = (dict, Mapping)
+"""The types of an object, in the order in which it is faster to know."""
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
 def first(holder: Any, *names: str) -> Any:
     """The first of these fields that is not null; `None` if all are, or if `holder` is not an object."""
-    if holder is None or not isinstance(holder, _OBJECT):
+    if holder is None or not isinstance(holder, OBJECT):
         return None
     for name in names:
         if (value := holder.get(name)) is not None:
@@ -38,7 +38,7 @@ def snake_case(name: str) -> str:
 
 def as_object(value: Any) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one."""
-    return value if value is not None and isinstance(value, _OBJECT) else NOTHING
+    return value if value is not None and isinstance(value, OBJECT) else NOTHING
 
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
@@ -46,7 +46,7 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
     if value is None:
         return []
     values = value if isinstance(value, list | tuple) else [value]
-    return [item for item in values if isinstance(item, _OBJECT)]
+    return [item for item in values if isinstance(item, OBJECT)]
 
 
 def strings(value: Any) -> tuple[str, ...]:
@@ -64,6 +64,8 @@ def text_of(value: Any) -> str:
 
 def whole(value: Any) -> int | None:
     """The value if it is a whole number; also one that is written as a decimal, or as a string (protocol buffers)."""
+    if value is None:
+        return None
     if isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():

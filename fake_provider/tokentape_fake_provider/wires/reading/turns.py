@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from tokentape_fake_provider.script.model import Reasoning, Refusal, Text, ToolCall
 from tokentape_fake_provider.wires.prompt import Media, Role, ToolResult
 from tokentape_fake_provider.wires.reading.fields import (
+    OBJECT,
     as_object,
     first,
     json_text,
@@ -92,11 +93,11 @@ class _Reader:
 
     def prompt(self, value: Any) -> None:
         """The messages, or a text that is the only one."""
-        if isinstance(value, Mapping):
+        if not isinstance(value, list) and isinstance(value, OBJECT):
             # The template of a prompt (Responses) has an id, and no message has one alone.
             value = [value] if {"role", "content", "parts", "type"} & set(value) else []
         loose: list[Part] = []
-        for item in [value] if isinstance(value, str) else value if isinstance(value, list) else ():
+        for item in value if isinstance(value, list) else [value] if isinstance(value, str) else ():
             parts = tuple(self._part(item)) if self._is_loose(item) else ()
             if parts:
                 loose += parts
@@ -104,7 +105,7 @@ class _Reader:
             self._flush(loose)
             if isinstance(item, str):
                 self.turns.append(Turn("user", (Text(item),)))
-            elif isinstance(item, Mapping):
+            elif isinstance(item, OBJECT):
                 self._message(item)
         self._flush(loose)
 
@@ -115,7 +116,7 @@ class _Reader:
 
     def _is_loose(self, item: Any) -> bool:
         """Whether it is content of the user that stands among the messages (Interactions)."""
-        if not isinstance(item, Mapping) or "role" in item:
+        if not isinstance(item, OBJECT) or "role" in item:
             return False
         kind = item.get("type")
         return ("text" in item and kind in _TEXT_TYPES) or (kind is not None and read_media(item) is not None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from tokentape_fake_provider.errors import BadRequestError
@@ -36,6 +37,8 @@ from tokentape_fake_provider.wires.wire import ProviderRequest
 _OTHER_MODELS: Final = re.compile(r"(?i).*/|grok|deepseek|llama|qwen|gemini|gemma|command|claude|kimi|glm|mi[sx]tral")
 # Mistral, xAI and OpenRouter do not ask for it.
 _WANT_THE_WORD: Final = ("groq", "deepseek")
+# Fields that are checked where the request is read, or not at all, and the messages.
+_CHECKED_AS_READ: Final = frozenset(("model", "messages", "stream", "stream_options", "n", "user", "store"))
 
 PARTS: Final[Mapping[str, Sequence[str]]] = {
     "user": ("text", "image_url", "input_audio", "refusal", "audio", "file"),
@@ -49,7 +52,12 @@ _MISTRAL_ID: Final = re.compile(r"[a-zA-Z0-9]{9}")
 
 def is_openais(request: ProviderRequest) -> bool:
     """Whether the request is for OpenAI itself or Azure, by its dialect and its model."""
-    return request.dialect in ("openai", "azure", "") and not _OTHER_MODELS.match(request.model)
+    return request.dialect in ("openai", "azure", "") and not _is_other(request.model)
+
+
+@lru_cache(maxsize=1024)
+def _is_other(model: str) -> bool:
+    return _OTHER_MODELS.match(model) is not None
 
 
 def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
@@ -63,6 +71,21 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
             status=404,
             param="model",
         )
+    if not body.keys() <= _CHECKED_AS_READ:
+        _check_options(body, request, prompt, own=own)
+    messages = objects(body.get("messages"))
+    if own:
+        for index, message in enumerate(messages):
+            _check_content(f"messages[{index}]", message)
+    if dialect == "mistral":
+        _check_mistral_order(messages)
+    else:
+        _check_calls(messages)
+    _check_output(body, prompt, own=own, word=own or dialect in _WANT_THE_WORD)
+
+
+def _check_options(body: Mapping[str, Any], request: ProviderRequest, prompt: Prompt, *, own: bool) -> None:
+    dialect = request.dialect
     check_decimal(body, "temperature", 0, 1.5 if dialect == "mistral" else 2)
     check_decimal(body, "top_p", 0, 1)
     for name in ("presence_penalty", "frequency_penalty"):
@@ -73,20 +96,12 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
     _check_log_probabilities(body)
     _check_tools(body, own=own)
     _check_choice(body, prompt, own=own)
-    messages = objects(body.get("messages"))
     if own:
         check_integer(body, "seed", None)
         if body.get("metadata") is not None:
             expect("metadata", body["metadata"], dict, "an object")
         check_word(body, "reasoning_effort", EFFORTS)
         check_word(body, "verbosity", VERBOSITIES)
-        for index, message in enumerate(messages):
-            _check_content(f"messages[{index}]", message)
-    if dialect == "mistral":
-        _check_mistral_order(messages)
-    else:
-        _check_calls(messages)
-    _check_output(body, prompt, own=own, word=own or dialect in _WANT_THE_WORD)
 
 
 def _check_limits(body: Mapping[str, Any], model: str, *, own: bool) -> None:
