@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from concurrent.futures import Future
 from copy import copy
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise, takewhile
 from operator import sub
 from typing import Any, Final, Literal, NamedTuple
@@ -97,6 +97,10 @@ class EntryFields(msgspec.Struct, frozen=True):
     bytes_sent: int
 
 
+def _no_times() -> array[float]:
+    return array("d")
+
+
 class Entry(msgspec.Struct, kw_only=True, eq=False, dict=True):
     """One request and its response. Times are in ms since the request arrived, `time` is unix time in s.
 
@@ -139,9 +143,9 @@ class Entry(msgspec.Struct, kw_only=True, eq=False, dict=True):
     frames_planned: int = 0
     # Arrays, because at 500 streams the garbage collection of objects stopped all streams for 70 ms.
     # `left` has the time at which each frame was sent; an instant response has one time for all of them.
-    due: MutableSequence[float] = msgspec.field(default_factory=partial(array, "d"))
+    due: MutableSequence[float] = msgspec.field(default_factory=_no_times)
     sizes: Sequence[int] = ()
-    left: array[float] = msgspec.field(default_factory=partial(array, "d"))
+    left: array[float] = msgspec.field(default_factory=_no_times)
     response_headers: Sequence[tuple[str, str]] = ()
     payload: list[bytes] | bytes | None = None
     counted_size: int = 0

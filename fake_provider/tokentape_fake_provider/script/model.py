@@ -71,7 +71,7 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
     citations: tuple[Citation, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.text, str):
+        if type(self.text) is not str:
             _require_texts(self, "text")
         for citation in self.citations:
             if max(citation.start + 1, citation.end or 0) > len(self.text):
