@@ -24,7 +24,15 @@ from tokentape_fake_provider.wires.reading.options import (
     read_verbosity,
 )
 from tokentape_fake_provider.wires.reading.tools import TOOL_FIELDS, read_tool_choice, read_tools
-from tokentape_fake_provider.wires.reading.turns import Part, Turn, read_turns
+from tokentape_fake_provider.wires.reading.turns import (
+    MESSAGE_FIELDS,
+    ROLES,
+    SYSTEM_FIELDS,
+    Part,
+    Turn,
+    is_text_alone,
+    read_turns,
+)
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _BESIDE_MESSAGES: Final = frozenset(
@@ -40,6 +48,8 @@ _BESIDE_MESSAGES: Final = frozenset(
     )
 )
 """The fields that ask for something besides messages, the most tokens, where to stop, and a seed."""
+_BESIDE_TEXTS: Final = frozenset((*SYSTEM_FIELDS, *MESSAGE_FIELDS, "images")) - {"messages"}
+"""The fields that have messages, or media of one, besides `messages`."""
 
 
 def read_prompt(request: ProviderRequest) -> Prompt:
@@ -47,9 +57,10 @@ def read_prompt(request: ProviderRequest) -> Prompt:
     body = request.body
     if request.task is not None:
         return Prompt(messages=(Message("user", request.text),))
-    turns = read_turns(body)
-    messages = tuple(_message(turn) for turn in turns)
-    sources = list(_documents_of(turns))
+    messages, sources = _texts_alone(body), list[tuple[Document, bool]]()
+    if messages is None:
+        turns = read_turns(body)
+        messages, sources = tuple(map(_message, turns)), list(_documents_of(turns))
     if _BESIDE_MESSAGES.isdisjoint(body) and not sources:
         return Prompt(
             messages=messages,
@@ -77,6 +88,19 @@ def read_prompt(request: ProviderRequest) -> Prompt:
         modalities=read_modalities(body),
         audio_format=text_of(as_object(body.get("audio")).get("format")),
     )
+
+
+def _texts_alone(body: Mapping[str, Any]) -> tuple[Message, ...] | None:
+    """The messages where nothing but `messages` has any, and each is a text; else `None`."""
+    items = body.get("messages")
+    if not isinstance(items, list) or not _BESIDE_TEXTS.isdisjoint(body):
+        return None
+    found = [
+        Message(ROLES[item["role"]], item["content"])
+        for item in items
+        if isinstance(item, dict) and is_text_alone(item)
+    ]
+    return tuple(found) if len(found) == len(items) else None
 
 
 def _message(turn: Turn) -> Message:

@@ -123,7 +123,7 @@ class _Reader:
 
     def _message(self, item: Mapping[str, Any]) -> None:
         """A message, or an item of input that stands for one."""
-        if item.keys() == _PLAIN and item["role"] in _SPEAKERS and isinstance(item["content"], str):
+        if is_text_alone(item):
             spoken = item["role"]
             self.turns.append(Turn(ROLES[spoken], (Text(item["content"]),), developer=spoken == "developer"))
             return
@@ -223,6 +223,11 @@ class _Reader:
         blocks = (*objects(result), *objects(item.get("parts")))
         media = tuple(held for block in blocks if (held := read_media(block)) is not None)
         return ToolResult(text, call, name, failed, media)
+
+
+def is_text_alone(item: Mapping[str, Any]) -> bool:
+    """Whether a message is a role that is no tool's, and a text."""
+    return item.keys() == _PLAIN and item["role"] in _SPEAKERS and isinstance(item["content"], str)
 
 
 def is_result(kind: Any) -> bool:
