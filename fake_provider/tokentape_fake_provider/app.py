@@ -39,6 +39,7 @@ from tokentape_fake_provider.http.cors import (
     raw_with_cors,
     send_preflight,
     sends_cors,
+    value_of,
     with_cors,
 )
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
@@ -316,7 +317,7 @@ class App:
     ) -> Answer:
         method, path, headers = entry.method, entry.path, connection.headers
         wire = None if entry.wire is None else error_wire
-        content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
+        content_type = value_of(headers, b"content-type")
         same = (method, path, entry.query, content_type, entry.raw_body)
         repeated = session.take_repeated(same)
         if isinstance(repeated, _Repeated):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokentape_fake_provider.script import recently_used
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
 
 
@@ -24,6 +25,16 @@ def test_a_large_value_is_not_kept() -> None:
     kept.put("small", "s", 10)
     assert kept.put("large", "l", 11) == "l"
     assert (kept.get("small"), kept.get("large"), kept.size) == ("s", None, 10)
+
+
+def test_a_key_is_new_once() -> None:
+    """A key is new the first time; what is known of keys is limited, and forgotten keys are new again."""
+    kept = RecentlyUsed[int, int](8)
+    assert [kept.is_new(1), kept.is_new(1), kept.is_new(2)] == [True, False, True]
+    for number in range(100_000):
+        kept.is_new(number)
+    assert len(kept._asked) <= recently_used._ASKED
+    assert kept.is_new(1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6))))

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import itertools
 
+from rich.pretty import pretty_repr
+
 from tokentape_fake_provider.playback.journal import MASK, Entry
 from tokentape_fake_provider.playback.secret_names import is_secret_name
 
@@ -92,6 +94,8 @@ def test_the_journal_masks_by_the_same_names():
         "jwt": "HS256",
     }
     assert "opaque" not in str(entry.to_builtins(frames=True))
+    assert "opaque" not in repr(entry)
+    assert "opaque" not in pretty_repr(entry)
 
 
 def test_the_journal_masks_keys_in_subprotocols() -> None:

@@ -82,6 +82,8 @@ def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.Monk
     pattern = Counting(tokenizer._token_pattern())
     monkeypatch.setattr(tokenizer, "_token_pattern", lambda: pattern)
     monkeypatch.setattr(tokenizer, "_kept", RecentlyUsed(10_000))
+    monkeypatch.setattr(tokenizer, "_tokens_of_word", tokenizer._Words(""))
+    monkeypatch.setattr(tokenizer, "_tokens_after_space", tokenizer._Words(" "))
     monkeypatch.setattr(deltas, "_counted", RecentlyUsed(100))
     request = ProviderRequest("openai_chat", "m", stream=True, text="A prompt", include_usage=True)
     pieces = ("Once", " upon a", " time")
@@ -91,6 +93,14 @@ def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.Monk
     assert split
     assert encode(script, request, Instant()) == first
     assert len(pattern.texts) == split
+
+
+def test_the_words_that_are_kept_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of different words takes a limited memory, and is split as before."""
+    monkeypatch.setattr(tokenizer, "_WORDS", 10)
+    words = tokenizer._Words(" ")
+    assert all(words[f"w{number}"] == tuple(split_tokens(f" w{number}")) for number in range(100))
+    assert len(words) <= 10
 
 
 @given(st.one_of(texts, st.text(st.sampled_from(" \n\t\r\u3000aé\u0301's.1日👍🏽\u200d-_"), max_size=12)))

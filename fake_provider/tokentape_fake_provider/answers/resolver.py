@@ -292,7 +292,7 @@ class _Resolution:
                 if wire.name in ENDPOINTS:
                     ENDPOINTS[wire.name].check(request)
                 check_request(request, self._incoming.prompt, http.headers)
-                if refers_to_files(http.raw):
+                if key is None and refers_to_files(http.raw):
                     check_files(session.files, request.wire, http.body)
             except BadRequestError as error:
                 return refused(wire, error, request)

@@ -25,7 +25,7 @@ _NOT_EXPOSED: Final = frozenset(
 
 def origin_of(headers: RawHeaders) -> str:
     """Return the origin of the page that sent a request; empty for programs. Names of headers are in lower case."""
-    return _value(headers, b"origin")
+    return value_of(headers, b"origin")
 
 
 def with_cors(headers: Sequence[tuple[str, str]], origin: str, access: Access) -> Headers:
@@ -47,7 +47,7 @@ def with_cors(headers: Sequence[tuple[str, str]], origin: str, access: Access) -
 def preflight_headers(method: str, headers: RawHeaders, access: Access) -> Headers | None:
     """Return the headers that answer a preflight; `None` for any other request. Its origin must be allowed."""
     origin = origin_of(headers)
-    if method != "OPTIONS" or not origin or not _value(headers, b"access-control-request-method"):
+    if method != "OPTIONS" or not origin or not value_of(headers, b"access-control-request-method"):
         return None
     answer = [
         ("access-control-allow-origin", access.allowed_origin(origin)),
@@ -55,9 +55,9 @@ def preflight_headers(method: str, headers: RawHeaders, access: Access) -> Heade
         ("access-control-max-age", str(_MAX_AGE_S)),
         ("vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Private-Network"),
     ]
-    if requested := _value(headers, b"access-control-request-headers"):
+    if requested := value_of(headers, b"access-control-request-headers"):
         answer.append(("access-control-allow-headers", requested))
-    if _value(headers, b"access-control-request-private-network") == "true":
+    if value_of(headers, b"access-control-request-private-network") == "true":
         answer.append(("access-control-allow-private-network", "true"))
     return tuple(answer)
 
@@ -90,5 +90,9 @@ def raw(headers: Headers) -> RawHeaders:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
-def _value(headers: RawHeaders, wanted: bytes) -> str:
-    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
+def value_of(headers: RawHeaders, wanted: bytes) -> str:
+    """Return the value of the first header of this name, which is in lower case; empty without one."""
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return ""

@@ -154,8 +154,10 @@ class Entry(msgspec.Struct, kw_only=True, eq=False, dict=True):
         if self.query:
             self.query = mask_parameters(self.query, MASK)
 
-    def __repr__(self) -> str:
-        return f"<Entry {self.number}: {self.method} {self.path}>"  # without secrets
+    def __repr__(self) -> str:  # of an error or a log: without headers and bodies, which have secrets
+        return f"<Entry {self.number}: {self.method} {self.path}>"
+
+    __rich_repr__ = None
 
     @cached_property
     def headers(self) -> list[tuple[str, str]]:

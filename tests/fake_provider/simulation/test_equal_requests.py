@@ -20,7 +20,7 @@ BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "
 class Eager(RecentlyUsed[Any, Any]):
     """Values that are kept the first time, which shows in fewer requests what is kept."""
 
-    def is_new(self, key: Any) -> bool:  # noqa: ARG002
+    def is_new(self, key: Any) -> bool:
         return False
 
 
