@@ -157,7 +157,8 @@ class Entry(msgspec.Struct, kw_only=True, eq=False, dict=True):
     def __repr__(self) -> str:  # of an error or a log: without headers and bodies, which have secrets
         return f"<Entry {self.number}: {self.method} {self.path}>"
 
-    __rich_repr__ = None
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("number", self.number), ("method", self.method), ("path", self.path)]
 
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
