@@ -31,7 +31,9 @@ _PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=localhost:)\d{4,5}\b|(?<=-p
 _DEFAULT_PORT = "8089"
 _TEXT = ("text",)
 """What is no code. A block without a language is refused."""
+_END_S = 15
 _FUNCTIONS = """
+trap 'wait; exit 1' TERM
 enter() { [ -d "$1" ] && export VIRTUAL_ENV=$1 PATH="$1/bin:${PATH#"$VIRTUAL_ENV/bin:"}"; }
 enter "$VIRTUAL_ENV"
 pip() { shift; enter "$($ENVIRONMENTS "$VIRTUAL_ENV" "$WHEEL" "$@")"; }
@@ -149,8 +151,11 @@ def run_page(
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            with suppress(subprocess.TimeoutExpired):  # what did not end is a difference
-                shell.wait(seconds)
+            shell.wait(seconds)
+        except subprocess.TimeoutExpired:  # what did not end is a difference
+            os.killpg(shell.pid, signal.SIGTERM)  # each command ends its own, which may be in groups of their own
+            with suppress(subprocess.TimeoutExpired):
+                shell.wait(_END_S)
         finally:
             with suppress(ProcessLookupError):  # all have ended
                 os.killpg(shell.pid, signal.SIGKILL)

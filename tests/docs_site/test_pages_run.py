@@ -58,6 +58,17 @@ def test_a_difference_is_found(tmp_path: Path) -> None:
     assert [one.code for one in found] == [0, 0, 0, 0, 0, 3]
 
 
+@pytest.mark.slow
+def test_a_page_that_does_not_end_leaves_no_server(tmp_path: Path) -> None:
+    """A page that takes too long is ended by a signal at which its commands end what they have started."""
+    server = "trap 'kill $!; exit' TERM\nsetsid sleep 600 &\necho $! >server\nwait\n"
+    page = f'```bash title="serve.sh"\n{server}```\n\n```console\n$ bash serve.sh\n```\n'
+    (difference,) = run_page(page, tmp_path, {"PATH": "/usr/bin:/bin"}, seconds=1)
+    assert "ended with nothing, not 0" in difference
+    command = Path(f"/proc/{int((tmp_path / 'server').read_text())}/cmdline")
+    assert not command.exists() or b"sleep" not in command.read_bytes()  # it may be a zombie, or another process
+
+
 def test_what_takes_a_block() -> None:
     """A function that asks for a block takes it; a text that mentions it, or an import, does not."""
     taken = 'PAGE = page_text("docs/filters.md")\ndef test_it():\n    run(block_with(PAGE, "NoShouting"))\n'
