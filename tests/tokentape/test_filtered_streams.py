@@ -317,6 +317,50 @@ def test_without_a_match_a_filtered_stream_is_the_stream(received: Sequence[Chat
     SYNC.run(case())
 
 
+class Shouts:
+    """Changes each text, and holds the last character."""
+
+    def __init__(self) -> None:
+        self.held = ""
+
+    def feed(self, text: str) -> str:
+        shown, self.held = self.held + text[:-1], text[-1]
+        return shown.upper()
+
+    def close(self) -> str:
+        held, self.held = self.held, ""
+        return held.upper()
+
+
+more_text = st.builds(
+    ChatMessage,
+    st.sampled_from(["a", " b", ""]),
+    reasoning=st.sampled_from(["", "", "why"]),
+    index=st.sampled_from([0, 0, 1]),
+    block=st.sampled_from([None, None, 2]),
+    usage=st.sampled_from([None, None, TokenUsage(1, 2)]),
+    role=st.sampled_from(["assistant", "assistant", "assistant", "tool"]),
+)
+
+
+@given(st.lists(more_text | chunks(), max_size=12))
+def test_what_was_received_is_kept_whole_beside_what_it_was_changed_to(received: Sequence[ChatMessage]) -> None:
+    """Whatever the order of texts, blocks, choices, roles, calls, usage and metadata."""
+
+    async def case() -> None:
+        plain, filtered = SYNC.stream(*received), SYNC.stream(*received).filter(Shouts)
+        await SYNC.read(plain)
+        await SYNC.read(filtered)
+        expected, got = plain.get_chat_output(), filtered.get_chat_output()
+        assert got.unfiltered == expected
+        # What is held may be shown in a later block.
+        for message, whole in zip(got.messages, expected.messages, strict=True):
+            assert sorted(message.text) == sorted(whole.text.upper())
+        assert got.usage == expected.usage
+
+    SYNC.run(case())
+
+
 @pytest.mark.parametrize("wire_format", each(sorted({item.wire_format for item in STREAMS})))
 def test_recorded_streams_pass_as_they_are(wire_format: str) -> None:
     """Of real streams nothing is lost or changed by filters that have nothing to do, however they end."""

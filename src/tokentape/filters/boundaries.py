@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, get_args
 
 from tokentape.arguments import require_count
 from tokentape.errors import ConfigurationError
-from tokentape.filters.patterns import PatternFilter, Search, load_regex
+from tokentape.filters.patterns import PatternFilter
+from tokentape.filters.search import Search, load_regex
 from tokentape.filters.text_filter import FilterFactory
 
 Boundary = Literal["grapheme", "word", "sentence", "line", "markdown", "html", "url", "code_fence"]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from tokentape.arguments import require_callable, require_count, require_text
+from tokentape.arguments import require_callable, require_text
 from tokentape.errors import ConfigurationError
+from tokentape.filters.search import Search
 from tokentape.filters.text_filter import FilterFactory, StopStream, require_finish_reason
 from tokentape.finish_reason import FinishReason
 
@@ -18,22 +19,6 @@ Replacement: TypeAlias = str | Callable[[str], str]
 LONGEST_MATCH = 1000
 """The default for the most characters that one match may have, and that are held."""
 
-SEARCH_SECONDS = 1.0
-"""The CPU time after which the search for a pattern is given up."""
-
-# Searches up to this number of steps take 10 ms at most: a time limit would cost more than a search usually does.
-_QUICK_STEPS = 2_000_000
-_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?#[^)]*\)|\(\??|[)|?*+{]", re.DOTALL)
-_REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+{]")
-_LOOKS_BACK = re.compile(r"\(\?<[=!]")
-# All that a pattern without `(?<` can tell of what stands before a match: a word, a space; the end of a line, nothing.
-_WITHIN_LINE = ("a", " ")
-_BEFORE = (*_WITHIN_LINE, "\n", "")
-# The characters before the text that is undecided: for `\b` or `^`, and for a pattern that looks back (`(?<=...)`).
-_CONTEXT = 1
-_LONG_CONTEXT = 200
-# Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
-_NEVER = "\ufdd0"
 # What `re` and `regex` read differently, or what depends on whether more text comes; whole escapes, comments and sets,
 # so that nothing within them is taken for it.
 _TOKEN = re.compile(r"\\N\{[^}]*\}|\\.|\(\?#[^)]*\)|\[\^?\]?(?:\\.|[^\\\]])*\]|\{(?!\d+\}|\d*,\d*\})|\$", re.DOTALL)
@@ -68,138 +53,6 @@ def stop_at(
     return partial(PatternFilter, _search(patterns, longest_match), text, finish_reason)
 
 
-class Search:
-    """Finds matches in a text of which more may come.
-
-    `unfinished` is the pattern for a text of which more comes, if it differs. `whole_at_end` says that no match
-    depends on what follows it, so that one is decided at the end of the text. With `gives_up` a beginning that is too
-    long counts as no match, and nor does anything in it. Raises ConfigurationError for a pattern that can't be used or
-    takes too long.
-    """
-
-    def __init__(
-        self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False, unfinished: str = ""
-    ) -> None:
-        require_count(longest_match, "longest_match")
-        regex = load_regex()
-        try:
-            self._pattern = regex.compile(source)
-            # `search(partial=True)` stops where the end of the text is reached in the order in which a match is
-            # tried: within the pattern, so that it is undecided, or after it, when `_end` has its position.
-            probe = regex.compile(f"(?:{unfinished or source})(?P<_end>)(?s:.*+){_NEVER}")
-        except regex.error as error:
-            raise ConfigurationError(f"the pattern {source!r} can't be used in a filter: {error}") from None
-        self.longest_match = longest_match
-        self._search_probe = probe.search
-        self._end = probe.groupindex["_end"]
-        self._undecided_at_end = not whole_at_end
-        self._gives_up = gives_up
-        self._quick = 0 if _REPEATED_GROUP.search(source) else min(_quick_length(source), longest_match)
-        self._looks_back = _LOOKS_BACK.search(source) is not None
-        self.context = _LONG_CONTEXT if self._looks_back else _CONTEXT
-        self.firsts = FirstCharacters(partial(self._is_first, _BEFORE))
-        self.firsts_within_line = FirstCharacters(partial(self._is_first, _WITHIN_LINE))
-
-    def _is_first(self, befores: tuple[str, ...], character: str) -> bool:
-        """Whether a match may begin with this character: `find` would hold it."""
-        if self._looks_back or (befores is _WITHIN_LINE and character == "\n"):
-            return True
-        for before in befores:
-            found = self._within_time(self._search_probe, before + character, len(before), None, True)
-            if found is not None and found.start() == len(before):
-                return True
-        return False
-
-    def undecided(self, text: str, position: int) -> int | None:
-        """Return the start of what is undecided of a short text in which no match is complete, else `None`: `find`
-        decides.
-        """
-        if len(text) - position > self._quick:
-            return None
-        found = self._search_probe(text, position, None, None, True)  # by position: keywords take as long
-        if found is None:
-            return len(text)
-        start: int = found.start()
-        return start if start == len(text) or found.end(self._end) < 0 else None
-
-    def find(self, text: str, position: int) -> tuple[int, int | None]:
-        """Return the start of the first match from `position` on, and its end; `None` if that is undecided.
-
-        Without a match both are the length of the text.
-        """
-        length = len(text)
-        while position < length:
-            found = self._within_time(self._search_probe, text, position, None, True)
-            if found is None:
-                break
-            start, end = found.start(), found.end(self._end)
-            if start == length:
-                break
-            if end == start:
-                position = start + 1  # an empty match
-            elif 0 <= end <= length - self._undecided_at_end and end - start <= self.longest_match:
-                return start, end
-            elif length - start <= self.longest_match:
-                return start, None
-            elif self._gives_up:
-                break
-            else:
-                shorter = self._bounded(text, start)
-                if shorter is not None:
-                    return start, shorter
-                position = start + 1
-        return length, length
-
-    def find_last(self, text: str, position: int) -> tuple[int, int]:
-        """`find` in a text of which no more comes."""
-        length = len(text)
-        while position < length:
-            found = self._within_time(self._pattern.search, text, position)
-            if found is None:
-                break
-            start, end = found.span()
-            if end - start > self.longest_match:
-                end = self._bounded(text, start) or start
-            if end > start:
-                return start, end
-            position = start + 1
-        return length, length
-
-    def _within_time(self, search: Any, text: str, position: int, end: int | None = None, partial: bool = False) -> Any:
-        if len(text) - position <= self._quick:
-            return search(text, position, end, None, partial)
-        try:
-            return search(text, position, end, None, partial, SEARCH_SECONDS)
-        except TimeoutError:
-            raise ConfigurationError(
-                f"the pattern {self._pattern.pattern!r} takes more than {SEARCH_SECONDS} s to search a text of "
-                f"{len(text)} characters: write it without a repetition inside a repetition"
-            ) from None
-
-    def _bounded(self, text: str, start: int) -> int | None:
-        """Return the end of a match that starts here and is not too long."""
-        found = self._within_time(self._pattern.match, text, start, start + self.longest_match)
-        return found.end() if found is not None and found.end() > start else None
-
-
-class FirstCharacters:
-    """The characters with which a match may begin, learned as they come."""
-
-    def __init__(self, is_first: Callable[[str], bool]) -> None:
-        self._is_first = is_first
-        self._firsts: set[str] = set()
-        self._others: set[str] = set()
-
-    def may_begin(self, text: str) -> bool:
-        """Whether a match may begin in a text."""
-        if self._others.issuperset(text):
-            return False
-        if self._firsts.isdisjoint(text):
-            for character in set(text) - self._others:
-                (self._firsts if self._is_first(character) else self._others).add(character)
-        return not self._firsts.isdisjoint(text)
-
-
 class PatternFilter:
     """Shows `by` instead of each match, or stops the stream with it at the first one, for the reason `stops`."""
 
@@ -209,15 +62,16 @@ class PatternFilter:
         self._stops = stops
         self._before = ""  # the end of what is decided
         self._held = ""
-        self._firsts = search.firsts
+        self._start_at("")
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what is decided."""
         search = self._search
-        if not self._held and not self._firsts.may_begin(text):
+        if not self._held and (self._begins_none(text) or not self._firsts.may_begin(text)):
             if text:
-                self._before = text[-1]  # without `(?<`
-                self._firsts = search.firsts if text[-1] == "\n" else search.firsts_within_line
+                self._before = text if search.context == 1 else (self._before + text)[-search.context :]
+                if self._firsts is not search.firsts_within_line:
+                    self._start_at(text[-1])
             return text
         whole, decided = self._before + self._held + text, len(self._before)
         start = search.undecided(whole, decided)
@@ -253,50 +107,19 @@ class PatternFilter:
 
     def _hold(self, text: str, decided: int, start: int) -> str:
         """Hold the end of a text from `start` on; return the part that is decided by that."""
-        search = self._search
-        before = text[start - search.context : start] if start > search.context else text[:start]
-        self._before, self._held = before, text[start:]
-        self._firsts = search.firsts_within_line if before and before[-1] != "\n" else search.firsts
+        self._held = text[start:]
+        if start == decided:
+            return ""
+        context = self._search.context
+        self._before = text[start - context : start] if start > context else text[:start]
+        self._start_at(text[start - 1])
         return text[decided:start]
 
-
-def _quick_length(source: str) -> int:
-    """Return the number of characters up to which a search for a pattern without repeated groups is short.
-
-    Each repetition multiplies the steps by the number of characters, at most, and each `?` by two; those of
-    alternatives are added.
-    """
-    # The repetitions and the factor: of the alternatives before the current one, and of that, for each open group.
-    earlier, current = [(0, 0)], [(0, 1)]
-    for found in _PART.finditer(f"{source})"):
-        part, (repetitions, factor) = found[0], current[-1]
-        if part in ("(", "(?"):
-            earlier.append((0, 0))
-            current.append((0, 1))
-        elif part == "|" or part == ")":
-            most, total = earlier[-1]
-            earlier[-1] = max(most, repetitions), total + factor
-            if part == "|":
-                current[-1] = 0, 1
-            elif len(current) > 1:
-                (most, total), _ = earlier.pop(), current.pop()
-                repetitions, factor = current[-1]
-                current[-1] = repetitions + most, factor * total
-        elif part == "?":
-            current[-1] = repetitions, factor * 2
-        elif part in "*+{":
-            current[-1] = repetitions + 1, factor
-    repetitions, factor = earlier[0]
-    return int((_QUICK_STEPS / max(factor, 1)) ** (1 / (repetitions + 1)))
-
-
-def load_regex() -> Any:
-    """Return the package `regex`. Raises ConfigurationError without it."""
-    try:
-        import regex
-    except ModuleNotFoundError:
-        raise ConfigurationError("this filter needs the extra `filters`: pip install 'tokentape[filters]'") from None
-    return regex
+    def _start_at(self, before: str) -> None:
+        """Note with which characters a match may begin after this one."""
+        search = self._search
+        self._firsts = search.firsts_within_line if before and before != "\n" else search.firsts
+        self._begins_none = self._firsts.others.issuperset
 
 
 def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> Search:

@@ -267,6 +267,14 @@ class Accumulator:
             else:
                 append(chunk.text)
 
+    def pieces(self, index: int, kind: Literal["text", "reasoning"], block: int | None) -> list[str]:
+        """Return the pieces of a text of a choice so far, to which more of the same block can be appended."""
+        return self._choice(index).segment(kind, block).pieces
+
+    def add_usage(self, usage: TokenUsage) -> None:
+        """Add usage that was reported beside a piece of text."""
+        self._usages.append(usage)
+
     def finish(self) -> tuple[ChatMessage, ...]:
         """Finish the tool calls that no chunk finished; return a chunk for each choice that had some."""
         closing: list[ChatMessage] = []

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
 from tokentape.arguments import require_callable
 from tokentape.errors import ConfigurationError
-from tokentape.filters.text_filter import FilterChain, FilterFactory
+from tokentape.filters.text_filter import FilterChain, FilterFactory, TextFilter
 from tokentape.finish_reason import FinishReason
-from tokentape.message import ChatMessage
+from tokentape.message import ChatMessage, Role
 from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text, is_plain_text
 from tokentape.stream.closing import close_iterator
 from tokentape.stream.output_metadata import without_tokens
 from tokentape.text_run import TextRun
+from tokentape.usage import TokenUsage, merged
 
 FilteredField = Literal["text", "reasoning", "refusal"]
 """A field of a chunk that has text for readers."""
@@ -24,9 +25,6 @@ FilteredField = Literal["text", "reasoning", "refusal"]
 FIELDS: tuple[FilteredField, ...] = ("text", "reasoning", "refusal")
 
 Item = ChatMessage | TextRun
-
-# How many chunks are folded at a time: what they were changed to takes their memory, which is still in the cache.
-_UNFOLDED = 32
 
 
 class StreamFilter:
@@ -45,18 +43,166 @@ class StreamFilter:
         self.fields = tuple(dict.fromkeys(fields))
         self.stopped = False
         self.changed = False
+        self._choices: dict[int, _Choice] = {}
+        # Until the first change nothing is folded: what was received is what is shown.
         self._received = Accumulator()
         self._unfolded: list[Item] = []
-        # The result of a tool call is a text of its own.
-        self._texts: dict[tuple[int, FilteredField, str | None], _Text] = {}
-        # The choices that go on, with their texts; `None` where the text is not filtered.
-        self._open: dict[int, _Text | None] = {}
-        self._stopped_choices: set[int] = set()
 
     def unfiltered(self, error: BaseException | None = None) -> ChatOutput:
         """Return the output of all that was received, as the provider sent it."""
         self._fold()
         return self._received.output(error)
+
+    def feed(self, item: Item) -> Item | tuple[ChatMessage, ...]:
+        """Return what is shown of an item: the item or a changed chunk, or any number of chunks."""
+        if type(item) is ChatMessage:
+            chunk, received, usage = item, item.text, item.usage
+        elif isinstance(item, TextRun):
+            chunk, received, usage = item[0], "".join([chunk.text for chunk in item]), _usage(item)
+        else:
+            has_more_than_text(item)  # raises if it is no chunk
+            chunk, received, usage = item, item.text, item.usage
+        choice = self._choices.get(chunk.index, _UNKNOWN)
+        if received:
+            text, is_alone = choice.text, not chunk.reasoning
+        else:
+            received, text, is_alone = chunk.reasoning, choice.reasoning, True
+        if (
+            text is None
+            or not received
+            or not is_alone
+            or chunk.refusal
+            or chunk.finish_reason is not None
+            or chunk.tool_call_id is not None
+        ):
+            return self._feed_any(item)
+        # Most of a stream: more of one text.
+        text.last = chunk
+        is_text_only = False
+        if not self.changed:
+            self._unfolded.append(item)
+        elif (
+            text.record is None
+            or chunk.block != text.block
+            or chunk.role != choice.role
+            or chunk.metadata.__class__ is dict
+            or chunk.tool_call_deltas
+            or chunk.tool_calls
+            or chunk.parts
+            or chunk.model is not None
+            or chunk.name
+        ):
+            self._keep(item)
+        else:
+            is_text_only = usage is None
+            text.record(received)
+            if usage is not None:
+                self._received.add_usage(usage)
+        shown = text.feed(received)
+        if text.stopped is not None:
+            self._note_change()
+            return tuple(self._ended(_joined(item), {text.field: shown}))
+        if shown == received:
+            return item
+        if not self.changed:
+            self._note_change()
+        if is_text_only and not shown:
+            return ()
+        metadata = without_tokens(chunk.metadata)
+        if text.field == "text":
+            chunk = msgspec.structs.replace(chunk, text=shown, metadata=metadata, usage=usage)
+        else:
+            chunk = msgspec.structs.replace(chunk, reasoning=shown, metadata=metadata, usage=usage)
+        return chunk if shown or not _is_empty(chunk) else ()
+
+    def close(self) -> list[ChatMessage]:
+        """Return what the filters hold, as the source has ended."""
+        indexes = sorted(index for index, choice in self._choices.items() if not choice.stopped)
+        held = [chunk for index in indexes for chunk in self._ended(ChatMessage(index=index), {})]
+        if held:
+            self._note_change()
+        return held
+
+    def _feed_any(self, item: Item) -> Item | tuple[ChatMessage, ...]:
+        self._keep(item)
+        chunk = _joined(item)
+        shown = self._filtered(chunk)
+        if shown and shown[0] is chunk:
+            return item
+        self._note_change()
+        return tuple(shown)
+
+    def _filtered(self, chunk: ChatMessage) -> list[ChatMessage]:
+        choice = self._choices.get(chunk.index)
+        if choice is None:
+            choice = self._choices[chunk.index] = _Choice()
+        if choice.stopped:
+            return [] if has_content(chunk) else [chunk]
+        changed: dict[str, str] = {}
+        stopped = False
+        for field in self.fields:
+            received = getattr(chunk, field)
+            if received:
+                key = field, chunk.tool_call_id
+                text = choice.texts.get(key)
+                if text is None:
+                    text = choice.texts[key] = _Text(field, [factory() for factory in self.factories])
+                text.last = chunk
+                shown = text.feed(received)
+                stopped = stopped or text.stopped is not None
+                if shown != received:
+                    changed[field] = shown
+        if stopped or chunk.finish_reason is not None:
+            return self._ended(chunk, changed)
+        choice.goes_on = True
+        choice.text, choice.reasoning = choice.texts.get(("text", None)), choice.texts.get(("reasoning", None))
+        if changed:
+            chunk = _with_texts(chunk, **changed)
+        return [] if changed and _is_empty(chunk) else [chunk]
+
+    def _ended(self, chunk: ChatMessage, changed: dict[str, str]) -> list[ChatMessage]:
+        """Return the last chunk of a choice, and what is held of it, in the block that it came from."""
+        choice = self._choices[chunk.index]
+        held: list[ChatMessage] = []
+        reason: FinishReason | None = None
+        for (field, tool_call_id), text in choice.texts.items():
+            rest = text.close()
+            reason = reason or text.stopped
+            if rest and tool_call_id == chunk.tool_call_id and getattr(chunk, field):
+                changed[field] = changed.get(field, getattr(chunk, field)) + rest
+            elif rest:
+                held.append(_only_texts(text.last, {field: rest}))
+        if reason is not None:
+            texts: dict[str, str] = {field: getattr(chunk, field) for field in FIELDS}
+            texts |= changed
+            chunk = msgspec.structs.replace(_only_texts(chunk, texts), finish_reason=reason, usage=chunk.usage)
+            choice.stopped = True
+        elif changed:
+            chunk = _with_texts(chunk, **changed)
+        choice.goes_on, choice.text, choice.reasoning = False, None, None
+        every = self._choices.values()
+        self.stopped = any(each.stopped for each in every) and not any(each.goes_on for each in every)
+        return [*held, chunk] if has_content(chunk) else held
+
+    def _keep(self, item: Item) -> None:
+        """Keep what was received: unfolded as long as it is what is shown."""
+        self._unfolded.append(item)
+        if not self.changed:
+            return
+        self._fold()
+        chunk = item[0] if isinstance(item, TextRun) else item
+        choice = self._choices.get(chunk.index)
+        if choice is None or not has_content(chunk):
+            return
+        choice.role = chunk.role
+        for text in (choice.text, choice.reasoning):
+            if text is not None and text.field != "refusal" and getattr(chunk, text.field):
+                text.block = chunk.block
+                text.record = self._received.pieces(chunk.index, text.field, chunk.block).append
+
+    def _note_change(self) -> None:
+        self.changed = True
+        self._fold()
 
     def _fold(self) -> None:
         items, self._unfolded = self._unfolded, []
@@ -73,118 +219,36 @@ class StreamFilter:
                 self._received.add(item)
         self._received.add_texts(texts)
 
-    def feed(self, item: Item) -> Item | tuple[ChatMessage, ...]:
-        """Return what is shown of an item: the item or a changed chunk, or any number of chunks."""
-        self._unfolded.append(item)
-        if type(item) is ChatMessage:
-            chunk, received = item, item.text
-        elif isinstance(item, TextRun):
-            chunk, received = item[0], "".join([chunk.text for chunk in item])
-        else:
-            has_more_than_text(item)  # raises if it is no chunk
-            chunk, received = item, item.text
-        text = self._open.get(chunk.index)
-        if (
-            text is None
-            or not received
-            or chunk.reasoning
-            or chunk.refusal
-            or chunk.finish_reason is not None
-            or chunk.tool_call_id is not None
-        ):
-            joined = _joined(item)
-            shown = self._filtered(joined)
-            if shown and shown[0] is joined:
-                return item
-        else:  # most of a stream
-            text.last = chunk
-            shown_text = text.feed(received)
-            if text.chain.stopped is not None:
-                shown = self._ended(_joined(item), {"text": shown_text})
-            elif shown_text == received:
-                return item
-            else:
-                self.changed = True
-                if len(self._unfolded) > _UNFOLDED:
-                    self._fold()
-                if chunk is not item:
-                    chunk = _joined(item)
-                # As `_with_texts` does, in a quarter of its time.
-                chunk = msgspec.structs.replace(chunk, text=shown_text, metadata=without_tokens(chunk.metadata))
-                return chunk if shown_text or not _is_empty(chunk) else ()
-        self.changed = True
-        return tuple(shown)
 
-    def close(self) -> list[ChatMessage]:
-        """Return what the filters hold, as the source has ended."""
-        indexes = {index for index, _, _ in self._texts} - self._stopped_choices
-        held = [chunk for index in sorted(indexes) for chunk in self._ended(ChatMessage(index=index), {})]
-        self.changed = self.changed or bool(held)
-        return held
+class _Text(FilterChain):
+    """One text with its filters, and the last chunk that had some of it.
 
-    def _filtered(self, chunk: ChatMessage) -> list[ChatMessage]:
-        index, stopped = chunk.index, False
-        changed: dict[str, str] = {}
-        if index in self._stopped_choices:
-            return [] if has_content(chunk) else [chunk]
-        for field in self.fields:
-            received = getattr(chunk, field)
-            if received:
-                text = self._text(index, field, chunk.tool_call_id)
-                text.last = chunk
-                shown = text.chain.feed(received)
-                stopped = stopped or text.chain.stopped is not None
-                if shown != received:
-                    changed[field] = shown
-        if stopped or chunk.finish_reason is not None:
-            return self._ended(chunk, changed)
-        self._open[index] = self._texts.get((index, "text", None))
-        if changed:
-            chunk = _with_texts(chunk, **changed)
-        return [] if changed and _is_empty(chunk) else [chunk]
+    `record` takes what is received of it, in the same block, once that is not what is shown.
+    """
 
-    def _ended(self, chunk: ChatMessage, changed: dict[str, str]) -> list[ChatMessage]:
-        """Return the last chunk of a choice, and what is held of it, in the block that it came from."""
-        held: list[ChatMessage] = []
-        reason: FinishReason | None = None
-        for (index, field, tool_call_id), text in self._texts.items():
-            if index != chunk.index:
-                continue
-            rest = text.chain.close()
-            reason = reason or text.chain.stopped
-            if rest and tool_call_id == chunk.tool_call_id and getattr(chunk, field):
-                changed[field] = changed.get(field, getattr(chunk, field)) + rest
-            elif rest:
-                held.append(_only_texts(text.last, {field: rest}))
-        if reason is not None:
-            texts: dict[str, str] = {field: getattr(chunk, field) for field in FIELDS}
-            texts |= changed
-            chunk = msgspec.structs.replace(_only_texts(chunk, texts), finish_reason=reason, usage=chunk.usage)
-            self._stopped_choices.add(chunk.index)
-        elif changed:
-            chunk = _with_texts(chunk, **changed)
-        self._open.pop(chunk.index, None)
-        self.stopped = bool(self._stopped_choices) and not self._open
-        return [*held, chunk] if has_content(chunk) else held
-
-    def _text(self, index: int, field: FilteredField, tool_call_id: str | None) -> _Text:
-        text = self._texts.get((index, field, tool_call_id))
-        if text is None:
-            text = self._texts[index, field, tool_call_id] = _Text(
-                FilterChain([factory() for factory in self.factories])
-            )
-        return text
-
-
-class _Text:
-    """The filters of one text, and the last chunk that had some of it."""
-
-    __slots__ = ("chain", "feed", "last")
-
-    def __init__(self, chain: FilterChain) -> None:
-        self.chain = chain
-        self.feed = chain.feed
+    def __init__(self, field: FilteredField, filters: Sequence[TextFilter]) -> None:
+        super().__init__(filters)
+        self.field = field
         self.last = ChatMessage()
+        self.block: int | None = None
+        self.record: Callable[[str], None] | None = None
+
+
+class _Choice:
+    """The texts of a choice; `text` and `reasoning` are those of them that go on."""
+
+    def __init__(self) -> None:
+        # The result of a tool call is a text of its own.
+        self.texts: dict[tuple[FilteredField, str | None], _Text] = {}
+        self.text: _Text | None = None
+        self.reasoning: _Text | None = None
+        self.role: Role | None = None  # of what was received last, beside mere text
+        self.goes_on = False
+        self.stopped = False
+
+
+_UNKNOWN: Final = _Choice()
+_END: Any = object()
 
 
 def _is_empty(chunk: ChatMessage) -> bool:
@@ -210,27 +274,34 @@ def _only_texts(chunk: ChatMessage, texts: Mapping[str, str]) -> ChatMessage:
 def _joined(run: Item) -> ChatMessage:
     if not isinstance(run, TextRun):
         return run
-    usage = next((chunk.usage for chunk in reversed(run) if chunk.usage is not None), None)
-    return msgspec.structs.replace(run[0], text="".join([chunk.text for chunk in run]), usage=usage)
+    return msgspec.structs.replace(run[0], text="".join([chunk.text for chunk in run]), usage=_usage(run))
+
+
+def _usage(run: TextRun) -> TokenUsage | None:
+    usages = [chunk.usage for chunk in run if chunk.usage is not None] if run.reports_usage else []
+    return merged(usages) if usages else None
 
 
 def filtered(source: Iterable[Item], stream_filter: StreamFilter) -> Iterator[Item]:
     """Iterate what a filter shows of a source; what it holds is shown at the end, also where the source breaks."""
-    items = iter(source)
-    while not stream_filter.stopped:
-        try:
-            item = next(items, None)
-        except Exception:
-            yield from stream_filter.close()
-            raise
-        if item is None:
-            yield from stream_filter.close()
-            return
-        shown = stream_filter.feed(item)
-        if isinstance(shown, tuple):
+    feed = stream_filter.feed
+    is_reading = True  # an error is the source's, not a filter's
+    try:
+        for item in source:
+            is_reading = False
+            shown = feed(item)
+            is_reading = True
+            if not isinstance(shown, tuple):
+                yield shown
+                continue
             yield from shown
-        else:
-            yield shown
+            if stream_filter.stopped:
+                return
+    except Exception:
+        if is_reading:
+            yield from stream_filter.close()
+        raise
+    yield from stream_filter.close()
 
 
 async def afiltered(source: AsyncIterable[Item], stream_filter: StreamFilter) -> AsyncIterator[Item]:
@@ -239,20 +310,20 @@ async def afiltered(source: AsyncIterable[Item], stream_filter: StreamFilter) ->
     try:
         while not stream_filter.stopped:
             try:
-                item = await anext(items, None)
+                item = await anext(items, _END)
             except Exception:
                 for held in stream_filter.close():
                     yield held
                 raise
-            if item is None:
+            if item is _END:
                 for held in stream_filter.close():
                     yield held
                 return
             shown = stream_filter.feed(item)
-            if isinstance(shown, tuple):
-                for chunk in shown:
-                    yield chunk
-            else:
+            if not isinstance(shown, tuple):
                 yield shown
+                continue
+            for chunk in shown:
+                yield chunk
     finally:
         await close_iterator(items, source)
