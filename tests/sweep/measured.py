@@ -16,6 +16,8 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.sweep import Matrix, Plan, Subject, plan_sweep, read_subject
 from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.matrix import LETTERS
+from tokentape_harness.sweep.outcome import CellResult
+from tokentape_harness.sweep.plan import Cell
 from tokentape_harness.sweep.run import run_sweep
 
 REPOSITORY: Final = Path(__file__).parents[2]
@@ -36,10 +38,24 @@ def planned(recording: str) -> tuple[Subject, Plan]:
     return subject, plan_sweep(subject.tape, subject.wire)
 
 
-def swept(recording: str, client: str) -> Matrix:
-    """What a client does. Raises `UnavailableError` for one that can't be installed here."""
+def thinned(plan: Plan, step: int) -> Plan:
+    """The plan with every `step`-th place of each fault; the first cell, which has no fault, and whole responses stay."""
+    rows: dict[str, list[Cell]] = {}
+    for cell in plan.cells:
+        rows.setdefault(cell.row, []).append(cell)
+    return plan._replace(cells=[cell for row in rows.values() for cell in sorted(row, key=place_of)[::step]])
+
+
+def place_of(one: Cell | CellResult) -> int:
+    """The place, by which the cells of a row are in order."""
+    return one.place or 0
+
+
+def swept(recording: str, client: str, step: int = 1) -> Matrix:
+    """What a client does at every `step`-th place. Raises `UnavailableError` for one that can't be installed here."""
     logging.disable()
     subject, plan = planned(recording)
+    plan = thinned(plan, step)
     try:
         if client == NAME:
             with FakeProviderServer() as server, agent(subject.wire.name) as run_client:
