@@ -39,7 +39,7 @@ def planned(recording: str) -> tuple[Subject, Plan]:
 
 
 def thinned(plan: Plan, step: int) -> Plan:
-    """The plan with every `step`-th place of each fault; the first cell, which has no fault, and whole responses stay."""
+    """The plan with every `step`-th place of each fault; the cell without a fault and whole responses stay."""
     rows: dict[str, list[Cell]] = {}
     for cell in plan.cells:
         rows.setdefault(cell.row, []).append(cell)

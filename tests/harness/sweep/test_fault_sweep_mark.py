@@ -117,8 +117,8 @@ def test_a_careful_client_passes(workers):
         assert careful(fake_provider_in_process) == TEXT
         """,
         *workers,
-        without=HEAVY,
-        in_process=False,
+        without=HEAVY if workers else (*HEAVY, "xdist"),
+        in_process=not workers,
     )
     assert letters(result, "clean_end") == "rrrr.."
     assert letters(result, "fin") == letters(result, "stall") == "rrrrrr"
