@@ -77,10 +77,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # of what -m and -k leave
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not in the sample."""
+    """Name each group of xdist, so that one worker runs it; leave out what is not in the sample."""
+    for item in items:
+        # xdist 3.8 sets a member that pytest 9.2 reads no more: each test would be a group of its own.
+        named = getattr(item, "_nodeid", item.nodeid)
+        if named != item.nodeid:
+            item._id = type(item.id).parse(named)
     kept = list(sampled((item.nodeid for item in items), config.getoption("--sample")))
     config.hook.pytest_deselected(items=[item for item, is_kept in zip(items, kept, strict=True) if not is_kept])
     items[:] = compress(items, kept)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Report a test without its group, so that --last-failed knows it in a run without workers."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+        report.nodeid = report.nodeid.rpartition("@")[0]
 
 
 gc.disable()  # until all SDKs are imported and all tests collected: a million objects, which stay
