@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAME: Final = "tokentape-"
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 _CONNECT_S: Final = 2.0
+_ANSWER_S: Final = 5.0
 _REOPEN_S: Final = 0.1
 _MISSED_S: Final = 0.5
 # A command is not sent again by itself: it may have been executed.
@@ -29,6 +30,7 @@ _OPTIONS: Final[dict[str, Any]] = {"socket_connect_timeout": _CONNECT_S, "socket
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
+_DATABASE: Final = re.compile(r"(/\d*)?")  # redis takes another path as number 0
 _PREFIX: Final = re.compile(r"[\w.-]{1,100}")
 _NOT_CLUSTER: Final = (
     "is a node of a Redis Cluster, in which the keys of a session would be on several nodes: use a server without "
@@ -49,7 +51,8 @@ class StoreAddress:
             host, port, scheme = parts.hostname or "", parts.port or 6379, parts.scheme.lower()
         except ValueError:
             parts, host, port, scheme = urlsplit(""), "", 0, ""
-        if scheme not in _SCHEMES or not (host or (scheme == "unix" and parts.path)):
+        usable = parts.path if scheme == "unix" else host and _DATABASE.fullmatch(parts.path)
+        if scheme not in _SCHEMES or not usable:
             raise SettingError(
                 "the store's URL is not usable: give one like redis://127.0.0.1:6379/0 (or rediss, valkey, valkeys, "
                 "unix), with user and password if it needs them"
@@ -78,7 +81,9 @@ class StoreAddress:
             from redis.backoff import NoBackoff
             from redis.exceptions import NoPermissionError
             from redis.retry import Retry
-        with self.errors(), Redis.from_url(self.url, **_OPTIONS, retry=Retry(NoBackoff(), 0)) as client:
+        # A server without TLS does not answer a client with it.
+        options = {**_OPTIONS, "socket_timeout": _ANSWER_S, "retry": Retry(NoBackoff(), 0)}
+        with self.errors(), Redis.from_url(self.url, **options) as client:
             with suppress(NoPermissionError):
                 self._check(client.info())
             client.client_list()  # by which it is known who lives
@@ -122,8 +127,10 @@ class StoreAddress:
             raise StoreUnavailableError(
                 f"the store at {self.shown} can't be reached ({type(error).__name__}): start it, or check the URL"
             ) from None
-        except ValueError as error:
-            raise SettingError(f"the store's URL at {self.shown} is not usable ({type(error).__name__})") from None
+        except (TypeError, ValueError) as error:  # a parameter that the package redis does not know
+            raise SettingError(
+                f"the parameters of the store's URL at {self.shown} are not usable ({type(error).__name__})"
+            ) from None
 
 
 class Presence:

@@ -444,6 +444,26 @@ def test_urls() -> None:
         assert lost.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("scheme", "rest", "problem"),
+    [
+        ("redis", "/team", "URL is not usable"),
+        ("redis", "/99", "DB index is out of range"),
+        ("redis", "/0?nothing=1", "parameters of the store's URL"),
+        ("rediss", "/0", r"can't be reached \(TimeoutError\)"),
+    ],
+)
+def test_what_is_wrong_in_a_url_is_named(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, scheme: str, rest: str, problem: str
+) -> None:
+    """A database that is not a number, an unknown parameter and TLS where there is none are refused at the start."""
+    monkeypatch.setattr("tokentape_fake_provider.redis_store.connection._ANSWER_S", 0.3)
+    url = f"{scheme}{redis.url.removeprefix('redis').removesuffix('/0')}{rest}"
+    with pytest.raises((SettingError, StoreUnavailableError), match=problem) as refused:
+        FakeProviderServer(store=url)
+    assert PASSWORD not in str(refused.value)
+
+
 def test_a_wrong_password(redis: RedisServer) -> None:
     """It is refused at the start, and is not shown."""
     with pytest.raises(StoreUnavailableError) as refused:
