@@ -7,6 +7,7 @@ workers of xdist, they send reports.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
 import pytest
+
+from tokentape_fake_provider.answers.warm_up import warm_up
 
 Waits: TypeAlias = Callable[[pytest.Item], float | None]
 """How long the test waits for a silent server, in s; 0 if it does not, `None` if it must run in this process."""
@@ -46,6 +49,7 @@ def beside(session: pytest.Session, waits: Waits) -> Iterator[None]:
     session.items.sort(key=_order(session.items, waiting))
     if factory := getattr(session.config, "_tmp_path_factory", None):
         factory.getbasetemp()  # each process would empty the folder of --basetemp
+    _load_provider()
     ahead = _Ahead(session, waiting, shares)
     session.config.pluginmanager.register(ahead)
     try:
@@ -53,6 +57,12 @@ def beside(session: pytest.Session, waits: Waits) -> Iterator[None]:
     finally:
         session.config.pluginmanager.unregister(ahead)
         ahead.close()
+
+
+def _load_provider() -> None:
+    """Load what each process needs for its fake provider, once for all of them."""
+    importlib.import_module("tokentape_fake_provider.hosting.server")
+    warm_up(simulated=False)
 
 
 def _moved(items: Sequence[pytest.Item], waits: Waits) -> tuple[dict[pytest.Item, float], list[list[pytest.Item]]]:
