@@ -174,3 +174,23 @@ def test_a_credential_that_a_later_request_repeats(tmp_path):
     with pytest.raises(Exception, match="text was") as error, echo() as client, use_cassette(path, record_mode="none"):
         run(client, " that changed")
     assert key not in str(error.value)
+
+
+def test_a_credential_that_an_earlier_request_repeats(tmp_path):
+    """A request before the one that was sent with the credential replays: what was redacted there may be anything."""
+    path = tmp_path / "cassette.yaml"
+    key = "correct-horse-42-battery"
+
+    def run(client: httpx2.Client, text: str = "text", first: str = key) -> None:
+        client.post(URL, json={"note": f"it is {first}, so", "text": text})
+        client.post(URL, json={"note": "another", "text": text})
+        client.get(URL, headers={"authorization": f"Bearer {key}"})
+
+    with echo() as client, use_cassette(path):
+        run(client)
+    assert key not in path.read_text()
+    for first in (key, "another-horse-43-battery"):
+        with echo() as client, use_cassette(path, record_mode="none", all_played=True):
+            run(client, first=first)
+    with pytest.raises(Exception, match="text was"), echo() as client, use_cassette(path, record_mode="none"):
+        run(client, "text that changed")
