@@ -79,6 +79,58 @@ def test_however_a_text_is_split_what_is_shown_is_that_of_re_sub(pattern: str, t
     assert "".join(shown(replace(re.compile(pattern), by="#"), pieces(text, sizes))) == expected
 
 
+@pytest.mark.parametrize("pattern", [r"ab|\bc", "ab|(?<!b)c", "(?:ab|(?<=ab)c)", "ab|^c", "a|(?<!\\w)b(?!c)"])
+@pytest.mark.parametrize("text", ["abc", "ab c", "aab", "abab\nc", "babc"])
+def test_what_stands_before_a_text_counts_also_if_it_was_replaced(pattern: str, text: str) -> None:
+    """A match that ends with a piece is what the next piece follows."""
+    expected = re.sub(pattern, "#", text)
+    assert ["".join(shown(replace(re.compile(pattern), by="#"), pieces(text, [size]))) for size in (1, 2, 3)] == [
+        expected
+    ] * 3
+
+
+RUNS = (
+    r"\b[\w.]+@[\w.]+\w\b", r"[\w.+-]+@(?:[\w-]+\.)+\w+", r"\b[a-z.]+@\w", "(?i)[a-c]+:[^ ]", r"\w+=(?:b|c)", r"\S+@b",
+    r"[^@ ]+@[^@ ]+", r"(?m)\w+@$", r"\w+@(?!b)\w",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", RUNS)
+@given(
+    text=st.text(alphabet="abcA.@:= -\n\u65e5\u00e9", max_size=24), sizes=cuts, longest=st.sampled_from([1000, 1000, 4])
+)
+def test_a_run_without_the_character_after_it_is_held_without_a_search(
+    pattern: str, text: str, sizes: list[int], longest: int
+) -> None:
+    """As each word may begin an e-mail address; the law of `replace` and the bound hold as for other patterns."""
+    factory = replace(re.compile(pattern), by="#", longest_match=longest)
+    seen = "".join(shown(factory, pieces(text, sizes)))
+    assert seen == "".join(shown(factory, [text]))
+    if longest > len(text):
+        assert seen == re.sub(pattern, "#", text)
+    untouched, parts = replace(re.compile(pattern), by=str, longest_match=longest), list(pieces(text, sizes))
+    received = now = 0
+    for part, piece in zip(parts, shown(untouched, parts), strict=False):
+        received, now = received + len(part), now + len(piece)
+        assert received - now <= longest
+
+
+def test_words_that_may_begin_an_address_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once their characters are known; with the character that decides they are."""
+    one = replace(re.compile(r"[\w.]+@(?:\w+\.)+\w+"))()
+    one.feed("all words of all ")
+    searched: list[str] = []
+    find = search.Search.find
+
+    def noted(self: search.Search, text: str, position: int) -> tuple[int, int | None]:
+        searched.append(text)
+        return find(self, text, position)
+
+    monkeypatch.setattr(search.Search, "find", noted)
+    assert [one.feed(piece) for piece in ("of", " all", " words", "do@")] == ["", "of ", "all ", ""]
+    assert searched == [" wordsdo@"]
+
+
 @pytest.mark.parametrize(
     ("patterns", "text", "expected"),
     [

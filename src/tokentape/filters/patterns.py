@@ -75,6 +75,9 @@ class PatternFilter:
             return text
         whole, decided = self._before + self._held + text, len(self._before)
         start = search.undecided(whole, decided)
+        if start == decided:
+            self._held += text
+            return ""
         if start is not None:
             return self._hold(whole, decided, start)
         step = search.longest_match  # bounds the work for one character
@@ -108,11 +111,10 @@ class PatternFilter:
     def _hold(self, text: str, decided: int, start: int) -> str:
         """Hold the end of a text from `start` on; return the part that is decided by that."""
         self._held = text[start:]
-        if start == decided:
-            return ""
         context = self._search.context
         self._before = text[start - context : start] if start > context else text[:start]
-        self._start_at(text[start - 1])
+        if not self._held:
+            self._start_at(self._before[-1:])
         return text[decided:start]
 
     def _start_at(self, before: str) -> None:

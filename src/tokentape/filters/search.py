@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from tokentape.arguments import require_count
@@ -23,6 +24,9 @@ _GROUPED = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?<?[=!]|.", re.DOTALL)
 # What may match less if something before it or in it matches more: references, conditions, atomic groups, possessive
 # repetitions; and comments, which may have brackets.
 _DEPENDENT = re.compile(r"\\[1-9]|\(\?(?:P=|[(>])|[*+?}]\+|#")
+# A pattern that begins with a run of one kind of character and then needs another character, as an e-mail address does.
+_RUN = re.compile(r"(?:\(\?[aimsx]*:)?(?:\\b)?(?:\\[wdS]|\[\^?\]?(?:\\.|[^\\\]])*\])\+([^\w\s\\()\[\]{}|?*+.^$#])")
+_MOST_OF_A_RUN = 200
 # All that a pattern can tell without `(?<` of what stands before a match: a word, a space; the end of a line, nothing.
 _WITHIN_LINE = ("a", " ")
 _BEFORE = (*_WITHIN_LINE, "\n", "")
@@ -66,6 +70,8 @@ class Search:
         if self._looks_back:
             without = _without_lookaround(unfinished or source)
             self._search_first = None if without is None else regex.compile(f"(?:{without})(?s:.*+){_NEVER}").search
+        run = None if "|" in source else _RUN.match(source)
+        self._after_run = "" if run is None else run[1]
         self.firsts = FirstCharacters(partial(self._is_first, _BEFORE))
         self.firsts_within_line = FirstCharacters(partial(self._is_first, _WITHIN_LINE))
 
@@ -83,6 +89,13 @@ class Search:
         """Return the start of what is undecided of a short text in which no match is complete, else `None`: `find`
         decides.
         """
+        if self._after_run and self._after_run not in text:
+            # Undecided is the run at the end.
+            start = max(len(text.rstrip(self.firsts.run)), position)
+            if len(text) - start <= self.longest_match and (
+                start == position or not self.firsts.may_begin(text[start - 1])
+            ):
+                return start
         if len(text) - position > self._quick:
             return None
         found = self._search_probe(text, position, None, None, True)  # by position: keywords take as long
@@ -152,12 +165,13 @@ class Search:
 
 
 class FirstCharacters:
-    """The characters with which a match may begin, learned as they come."""
+    """The characters with which a match may begin, learned as they come; `run` has the first of them."""
 
     def __init__(self, is_first: Callable[[str], bool]) -> None:
         self._is_first = is_first
         self._firsts: set[str] = set()
         self.others: set[str] = set()
+        self.run = ""
 
     def may_begin(self, text: str) -> bool:
         """Whether a match may begin in a text."""
@@ -166,6 +180,7 @@ class FirstCharacters:
         if self._firsts.isdisjoint(text):
             for character in set(text) - self.others:
                 (self._firsts if self._is_first(character) else self.others).add(character)
+            self.run = "".join(islice(self._firsts, _MOST_OF_A_RUN))
         return not self._firsts.isdisjoint(text)
 
 
