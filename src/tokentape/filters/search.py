@@ -91,7 +91,7 @@ class Search:
         """
         if self._after_run and self._after_run not in text:
             # Undecided is the run at the end.
-            start = max(len(text.rstrip(self.firsts.run)), position)
+            start: int = max(len(text.rstrip(self.firsts.run)), position)
             if len(text) - start <= self.longest_match and (
                 start == position or not self.firsts.may_begin(text[start - 1])
             ):
@@ -101,7 +101,7 @@ class Search:
         found = self._search_probe(text, position, None, None, True)  # by position: keywords take as long
         if found is None:
             return len(text)
-        start: int = found.start()
+        start = found.start()
         return start if start == len(text) or found.end(self._end) < 0 else None
 
     def find(self, text: str, position: int) -> tuple[int, int | None]:
