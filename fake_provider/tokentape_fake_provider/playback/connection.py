@@ -45,7 +45,7 @@ def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _header_line(name: str, value: str) -> bytes | None:
     """Return a header as a line, empty for a hop-by-hop one; `None` for a length, and for one that is not valid."""
     name = name.lower()

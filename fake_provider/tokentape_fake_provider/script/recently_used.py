@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-_ASKED: Final = 50_000
+_ASKED: Final = 10_000
 
 
 class RecentlyUsed(Generic[K, V]):

@@ -50,6 +50,9 @@ _LONG: Final = 20_000
 _UNEVEN_SPACES: Final = re.compile(r"\s ")
 _LONG_WORD: Final = 32
 _WORDS: Final = 8192
+# Roughly what a text takes besides its tokens, in characters. Of thousands of short texts none would still be in the
+# processor's cache when it is dropped, which took longer than to split it.
+_TEXT: Final = 500
 # In characters: about 10 MB of tokens.
 _kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
 
@@ -82,7 +85,7 @@ def _tokens_of(text: str) -> tuple[str, ...]:
     else:
         first = _tokens_of_word[words.pop(0)]
         tokens = tuple(chain(first, chain.from_iterable(map(_tokens_after_space.__getitem__, words))))
-    return _kept.put(text, tokens, len(text))
+    return _kept.put(text, tokens, len(text) + _TEXT)
 
 
 class _Words(dict[str, tuple[str, ...]]):
