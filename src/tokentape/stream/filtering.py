@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from tokentape.arguments import require_callable
 from tokentape.errors import ConfigurationError
-from tokentape.filters.text_filter import FilterChain, FilterFactory, TextFilter
+from tokentape.filters.text_filter import FilterFactory
 from tokentape.finish_reason import FinishReason
-from tokentape.message import ChatMessage, Role
+from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text, is_plain_text
 from tokentape.stream.closing import close_iterator
+from tokentape.stream.filtered_text import FilteredChoice, FilteredField, FilteredText
 from tokentape.stream.output_metadata import without_tokens
 from tokentape.text_run import TextRun
 from tokentape.usage import TokenUsage, merged
-
-FilteredField = Literal["text", "reasoning", "refusal"]
-"""A field of a chunk that has text for readers."""
 
 FIELDS: tuple[FilteredField, ...] = ("text", "reasoning", "refusal")
 
@@ -43,7 +41,7 @@ class StreamFilter:
         self.fields = tuple(dict.fromkeys(fields))
         self.stopped = False
         self.changed = False
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, FilteredChoice] = {}
         # Until the first change nothing is folded: what was received is what is shown.
         self._received = Accumulator()
         self._unfolded: list[Item] = []
@@ -135,7 +133,7 @@ class StreamFilter:
     def _filtered(self, chunk: ChatMessage) -> list[ChatMessage]:
         choice = self._choices.get(chunk.index)
         if choice is None:
-            choice = self._choices[chunk.index] = _Choice()
+            choice = self._choices[chunk.index] = FilteredChoice()
         if choice.stopped:
             return [] if has_content(chunk) else [chunk]
         changed: dict[str, str] = {}
@@ -146,7 +144,7 @@ class StreamFilter:
                 key = field, chunk.tool_call_id
                 text = choice.texts.get(key)
                 if text is None:
-                    text = choice.texts[key] = _Text(field, [factory() for factory in self.factories])
+                    text = choice.texts[key] = FilteredText(field, [factory() for factory in self.factories])
                 text.last = chunk
                 shown = text.feed(received)
                 stopped = stopped or text.stopped is not None
@@ -220,34 +218,7 @@ class StreamFilter:
         self._received.add_texts(texts)
 
 
-class _Text(FilterChain):
-    """One text with its filters, and the last chunk that had some of it.
-
-    `record` takes what is received of it, in the same block, once that is not what is shown.
-    """
-
-    def __init__(self, field: FilteredField, filters: Sequence[TextFilter]) -> None:
-        super().__init__(filters)
-        self.field = field
-        self.last = ChatMessage()
-        self.block: int | None = None
-        self.record: Callable[[str], None] | None = None
-
-
-class _Choice:
-    """The texts of a choice; `text` and `reasoning` are those of them that go on."""
-
-    def __init__(self) -> None:
-        # The result of a tool call is a text of its own.
-        self.texts: dict[tuple[FilteredField, str | None], _Text] = {}
-        self.text: _Text | None = None
-        self.reasoning: _Text | None = None
-        self.role: Role | None = None  # of what was received last, beside mere text
-        self.goes_on = False
-        self.stopped = False
-
-
-_UNKNOWN: Final = _Choice()
+_UNKNOWN: Final = FilteredChoice()
 _END: Any = object()
 
 

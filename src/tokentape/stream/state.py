@@ -30,7 +30,8 @@ from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_more_than_text
 from tokentape.stream.combined_output import combined_output
 from tokentape.stream.context import StreamContext
-from tokentape.stream.filtering import FIELDS, FilteredField, StreamFilter
+from tokentape.stream.filtered_text import FilteredField
+from tokentape.stream.filtering import FIELDS, StreamFilter
 from tokentape.stream.observer import StreamObserver, observing
 from tokentape.stream.stopwatch import Stopwatch, steady_time
 from tokentape.stream.time_limits import TimeLimits
