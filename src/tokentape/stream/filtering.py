@@ -141,7 +141,7 @@ class StreamFilter:
         for field in self.fields:
             received = getattr(chunk, field)
             if received:
-                key = field, chunk.tool_call_id
+                key = field, _result_id(chunk)
                 text = choice.texts.get(key)
                 if text is None:
                     text = choice.texts[key] = FilteredText(field, [factory() for factory in self.factories])
@@ -163,10 +163,11 @@ class StreamFilter:
         choice = self._choices[chunk.index]
         held: list[ChatMessage] = []
         reason: FinishReason | None = None
-        for (field, tool_call_id), text in choice.texts.items():
+        result_id = _result_id(chunk)
+        for (field, text_of), text in choice.texts.items():
             rest = text.close()
             reason = reason or text.stopped
-            if rest and tool_call_id == chunk.tool_call_id and getattr(chunk, field):
+            if rest and text_of == result_id and getattr(chunk, field):
                 changed[field] = changed.get(field, getattr(chunk, field)) + rest
             elif rest:
                 held.append(_only_texts(text.last, {field: rest}))
@@ -220,6 +221,11 @@ class StreamFilter:
 
 _UNKNOWN: Final = FilteredChoice()
 _END: Any = object()
+
+
+def _result_id(chunk: ChatMessage) -> str | None:
+    """The tool call whose result this is: that is a text of its own."""
+    return chunk.tool_call_id if chunk.role == "tool" else None
 
 
 def _is_empty(chunk: ChatMessage) -> bool:
