@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.playback.journal import Entry, TokenCounts
 from tokentape_fake_provider.sessions.entry_row import entry_row
 
 
@@ -51,3 +51,10 @@ def test_the_journal_is_read_as_rows(server: FakeProviderServer, http: httpx2.Cl
     assert (row["preview"], row["model"], row["outcome"]) == ("Hi", "m", "complete")
     assert entry.keys() - row.keys() == {"headers", "body"}
     assert http.get(f"{url}?bodies=maybe").status_code == 400
+
+
+def test_a_snapshot_keeps_what_was_reported() -> None:
+    """The usage that another process has reported is in a copy, too."""
+    made = Entry(session="s", time=0, method="POST", path="/", query="", raw_headers=[], raw_body=b"", wire=None)
+    made.usage = TokenCounts(1, 2)
+    assert made.snapshot().usage == TokenCounts(1, 2)

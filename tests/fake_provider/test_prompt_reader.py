@@ -699,15 +699,20 @@ def test_every_wire_has_a_plain_prompt() -> None:
         assert read_prompt(ask_of(wire, **BODIES.get(wire, BODY))).last_user == "How are you?", wire
 
 
-_TEXT_MESSAGES = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "developer", "user", "assistant", "model", "tool", "other"])},
-    optional={"content": st.one_of(st.text(max_size=3), st.none(), st.just([{"type": "text", "text": "a"}])),
-              "name": st.just("n")},
-)  # fmt: skip
+_ROLES = st.sampled_from(["system", "developer", "user", "assistant", "model", "tool", "other"])
+_SPOKEN = st.fixed_dictionaries({"role": _ROLES, "content": st.text(max_size=3)})
+_ODD: list[Any] = [
+    "text",
+    {"role": "user"},
+    {"role": "user", "content": None},
+    {"content": "a"},
+    {"role": "user", "content": "a", "name": "n"},
+    {"role": "user", "content": [{"text": "a"}]},
+]
 
 
-@given(st.lists(st.one_of(_TEXT_MESSAGES, st.just("text")), max_size=4), st.sampled_from([{}, {"stop": "a"}]))
-def test_messages_that_are_texts_alone_are_read_as_any_others(messages: list[Any], options: dict[str, Any]) -> None:
+@given(st.lists(_SPOKEN, max_size=3), st.sampled_from([[], [], *([odd] for odd in _ODD)]))
+def test_messages_that_are_texts_alone_are_read_as_any_others(messages: list[Any], odd: list[Any]) -> None:
     """Where all messages are texts alone they are read directly, with the result of the way for all others."""
-    body = {"messages": messages} | options
+    body = {"messages": messages + odd, "stop": "a"}
     assert read(body) == read(body | {"images": []})
