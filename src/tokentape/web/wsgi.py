@@ -77,6 +77,8 @@ def wsgi_stream(
     `environ` is the request's. With it the stream is closed at the first frame after the reader has disconnected, if
     the server gives access to the connection (gunicorn, Werkzeug and Waitress do); without it, when the server fails
     to send, often one or two frames later.
+
+    Raises ConfigurationError for an async stream, for what is no stream, and for an unknown format.
     """
     timeouts = Timeouts(heartbeat, idle_timeout, clock)
     timeouts.check()
