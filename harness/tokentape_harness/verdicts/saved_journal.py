@@ -38,6 +38,7 @@ def _entry(saved: JournalEntry) -> Entry:
     del fields["preview"]
     entry = entry_of(fields)
     entry.number = saved.number
+    fields["frames"] = [[frame[name] for frame in fields["frames"]] for name in ("at", "left", "size")]
     set_response(entry, {name: value for name, value in fields.items() if name != "headers"})
     if saved.response is not None and response is not None:
         entry.response_headers = [(name, value) for name, value in saved.response.headers]
