@@ -79,6 +79,15 @@ def test_however_a_text_is_split_what_is_shown_is_that_of_re_sub(pattern: str, t
     assert "".join(shown(replace(re.compile(pattern), by="#"), pieces(text, sizes))) == expected
 
 
+@pytest.mark.parametrize("pattern", [pattern for pattern in PATTERNS if pattern])
+@given(texts=st.lists(texts, min_size=2, max_size=5), sizes=cuts)
+def test_texts_of_one_factory_do_not_depend_on_each_other(pattern: str, texts: list[str], sizes: list[int]) -> None:
+    """What is known of short texts that came before, in other places, changes nothing."""
+    factory = replace(re.compile(pattern))
+    for text in texts:
+        assert shown(factory, pieces(text, sizes)) == shown(replace(re.compile(pattern)), pieces(text, sizes))
+
+
 @pytest.mark.parametrize("pattern", [r"ab|\bc", "ab|(?<!b)c", "(?:ab|(?<=ab)c)", "ab|^c", "a|(?<!\\w)b(?!c)"])
 @pytest.mark.parametrize("text", ["abc", "ab c", "aab", "abab\nc", "babc"])
 def test_what_stands_before_a_text_counts_also_if_it_was_replaced(pattern: str, text: str) -> None:

@@ -67,9 +67,9 @@ class PatternFilter:
     def feed(self, text: str) -> str:
         """Take the next piece; return what is decided."""
         search = self._search
-        if not self._held and (self._begins_none(text) or not self._firsts.may_begin(text)):
+        if not self._held and (text in self._passing or not self._firsts.may_begin(text)):
             if text:
-                self._before = text if search.context == 1 else (self._before + text)[-search.context :]
+                self._before = text[-1] if search.context == 1 else (self._before + text)[-search.context :]
                 if self._firsts is not search.firsts_within_line:
                     self._start_at(text[-1])
             return text
@@ -121,7 +121,7 @@ class PatternFilter:
         """Note with which characters a match may begin after this one."""
         search = self._search
         self._firsts = search.firsts_within_line if before and before != "\n" else search.firsts
-        self._begins_none = self._firsts.others.issuperset
+        self._passing = self._firsts.passing
 
 
 def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> Search:

@@ -27,6 +27,9 @@ _DEPENDENT = re.compile(r"\\[1-9]|\(\?(?:P=|[(>])|[*+?}]\+|#")
 # A pattern that begins with a run of one kind of character and then needs another character, as an e-mail address does.
 _RUN = re.compile(r"(?:\(\?[aimsx]*:)?(?:\\b)?(?:\\[wdS]|\[\^?\]?(?:\\.|[^\\\]])*\])\+([^\w\s\\()\[\]{}|?*+.^$#])")
 _MOST_OF_A_RUN = 200
+# Words come again and again: where the undecided part of these short texts starts is known without a search.
+_LONGEST_KNOWN = 24
+_MOST_KNOWN = 4096
 # All that a pattern can tell without `(?<` of what stands before a match: a word, a space; the end of a line, nothing.
 _WITHIN_LINE = ("a", " ")
 _BEFORE = (*_WITHIN_LINE, "\n", "")
@@ -72,6 +75,7 @@ class Search:
             self._search_first = None if without is None else regex.compile(f"(?:{without})(?s:.*+){_NEVER}").search
         run = None if "|" in source else _RUN.match(source)
         self._after_run = "" if run is None else run[1]
+        self._known: dict[tuple[str, int], int | None] = {}
         self.firsts = FirstCharacters(partial(self._is_first, _BEFORE))
         self.firsts_within_line = FirstCharacters(partial(self._is_first, _WITHIN_LINE))
 
@@ -89,6 +93,17 @@ class Search:
         """Return the start of what is undecided of a short text in which no match is complete, else `None`: `find`
         decides.
         """
+        if len(text) > _LONGEST_KNOWN:
+            return self._undecided(text, position)
+        key = text, position
+        start = self._known.get(key, -1)
+        if start == -1:
+            if len(self._known) == _MOST_KNOWN:
+                self._known.clear()
+            start = self._known[key] = self._undecided(text, position)
+        return start
+
+    def _undecided(self, text: str, position: int) -> int | None:
         if self._after_run and self._after_run not in text:
             # Undecided is the run at the end.
             start: int = max(len(text.rstrip(self.firsts.run)), position)
@@ -165,23 +180,32 @@ class Search:
 
 
 class FirstCharacters:
-    """The characters with which a match may begin, learned as they come; `run` has the first of them."""
+    """The characters with which a match may begin, learned as they come; `run` has the first of them.
+
+    `passing` has short texts in which none begins.
+    """
 
     def __init__(self, is_first: Callable[[str], bool]) -> None:
         self._is_first = is_first
         self._firsts: set[str] = set()
-        self.others: set[str] = set()
+        self._others: set[str] = set()
         self.run = ""
+        self.passing: set[str] = set()
 
     def may_begin(self, text: str) -> bool:
         """Whether a match may begin in a text."""
-        if self.others.issuperset(text):
-            return False
-        if self._firsts.isdisjoint(text):
-            for character in set(text) - self.others:
-                (self._firsts if self._is_first(character) else self.others).add(character)
-            self.run = "".join(islice(self._firsts, _MOST_OF_A_RUN))
-        return not self._firsts.isdisjoint(text)
+        if not self._others.issuperset(text):
+            if self._firsts.isdisjoint(text):
+                for character in set(text) - self._others:
+                    (self._firsts if self._is_first(character) else self._others).add(character)
+                self.run = "".join(islice(self._firsts, _MOST_OF_A_RUN))
+            if not self._firsts.isdisjoint(text):
+                return True
+        if len(text) <= _LONGEST_KNOWN:
+            if len(self.passing) == _MOST_KNOWN:
+                self.passing.clear()
+            self.passing.add(text)
+        return False
 
 
 def _quick_length(source: str) -> int:
