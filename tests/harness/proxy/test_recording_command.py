@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -16,9 +16,7 @@ import msgspec
 import pytest
 
 from tests.case_notes import case
-from tests.conformance import leftovers
-from tests.harness.proxy.processes import KEYS, SDKS, complaints, environment, record, running, tape
-from tests.harness.proxy.programs import CALLS
+from tests.harness.proxy.processes import HERE, KEYS, SDKS, complaints, environment, record, running, tape
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
@@ -316,36 +314,35 @@ def test_own_rules(upstream: FakeProviderServer, tmp_path: Path) -> None:
 
 
 # Some official clients leave a failed connection to the garbage collection.
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+FAILS = """
+import sys
+from programs import CALLS
+for name in sys.argv[1:]:
+    try:
+        list(CALLS[name]("Hello?"))
+    except Exception as error:
+        print(name, *str(error).split())
+"""
+
+
 def test_each_sdk_reports_that_the_upstream_is_down(tmp_path: Path) -> None:
     """What failed and what to do is in each SDK's own exception and on our stderr, and nothing is recorded."""
     with FakeProviderServer() as gone:
         url = gone.url
     options = [part for name, sdk in SDKS.items() for part in ("--upstream", f"{name}={url}{sdk.ending}")]
-    with running(record("--cassettes", str(tmp_path), *options, command=())[:-1], environment()) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        proxy = process.stdout.readline().split()[-1]
-        with leftovers.cleared():
-            os.environ |= {**KEYS, **{name: proxy + path for name, path in VARIABLES.items()}, "AWS_MAX_ATTEMPTS": "1"}
-            errors = {name: failure(CALLS[name]) for name in SDKS}
-        process.send_signal(signal.SIGTERM)
-        lines = process.stderr.read().splitlines()
+    command = record("--cassettes", str(tmp_path), *options, command=[sys.executable, "-c", FAILS, *SDKS])
+    given = {**environment(**KEYS, AWS_MAX_ATTEMPTS="1"), "PYTHONPATH": str(HERE)}
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=300)
+    errors = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(errors) == list(SDKS), done.stderr
     for name, error in errors.items():
         with case(name):
             message = f"{name} at {url} gave no response"
             assert message in error
-            (line,) = {line for line in lines if message in line}
+            (line,) = {line for line in done.stderr.splitlines() if message in line}
             assert line.startswith("tokentape: ")
             assert all(f"--upstream {name}=URL names another" in text for text in (error, line))
     assert list(tmp_path.iterdir()) == []
-
-
-def failure(call: Callable[[str], Iterator[str]]) -> str:
-    """The text of the exception that a call raises."""
-    with pytest.raises(Exception) as caught:
-        list(call("Hello?"))
-    return str(caught.value)
 
 
 def test_a_cassette_from_elsewhere_replays(tmp_path: Path) -> None:
