@@ -27,6 +27,7 @@ from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, READY_PATH, control_routes
 from tokentape_fake_provider.errors import StoreUnavailableError, UnknownSessionError
+from tokentape_fake_provider.event_loops.turns import Turns
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.fault_injection.apply import apply_late_fault
 from tokentape_fake_provider.faults.fault import Fault
@@ -93,6 +94,9 @@ class App:
         self._store = config.store
         self.stopping = False
         self._rest = control_routes(config)
+        self._paced = 0
+        """The number of streams that are sent frame by frame."""
+        self._turns = Turns()
         self._wire_for_path = lru_cache(maxsize=1024)(served_at)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -144,6 +148,8 @@ class App:
         elif session is None:
             answer = _no_session(session_id, error_wire, problem)
         else:
+            if self._paced:  # a request takes up to a millisecond: frames that are due do not wait for many of them
+                await self._turns.take()
             find_answer = partial(self._answer, session, entry, refused, error_wire, connection, clock.now())
             try:
                 answer = await self._store.change(session, find_answer, entry)
@@ -180,11 +186,13 @@ class App:
             loop.call_soon(session.streams.add, stream)
             if steps:
                 warning_timer = loop.call_later(_UNSTEPPED_S, _warn_unstepped, stream, control)
+        self._paced += control is not None
         try:
             playing = play(answer.tape, connection, clock, began, entry, control)
             del answer  # see `play`
             outcome = await playing
         finally:
+            self._paced -= control is not None
             if warning_timer is not None:
                 warning_timer.cancel()
             if steps and control is not None and not control.moved and outcome == "client_left" and not self.stopping:
