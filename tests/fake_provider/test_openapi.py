@@ -20,7 +20,7 @@ from tokentape_fake_provider.control.openapi import OPENAPI_PATH
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 SETTINGS = settings(
-    max_examples=10, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 EVENTS = f"{CONTROL_PATH}/events"
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import tokentape
-from tokentape_fake_provider import Reasoning, Script, Text, ToolCall
+from tokentape_fake_provider import Choice, Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.model import Refusal
 
@@ -20,6 +20,16 @@ def test_a_call_takes_a_dict_of_arguments() -> None:
     assert call == ToolCall.of("depth", arguments) == ToolCall("depth", '{"of":"the sea","deep":true}')
     assert ToolCall("depth", '{"of": ').arguments == '{"of": '
     assert msgspec.convert(msgspec.to_builtins(Script.of(call)), Script) == Script.of(call)
+
+
+def test_lists_are_tuples() -> None:
+    """A script that is written with lists is the same as one with tuples, also as a key of what is kept."""
+    pieces: Any = ["The ", "sea"]
+    items: Any = [Text("The sea", pieces=pieces), Reasoning("The sea", pieces=pieces), ToolCall("f", pieces=["{}"])]
+    choices: Any = [Choice(items)]
+    script = Script(choices)
+    assert script.choices[0].items[0] == Text("The sea", pieces=("The ", "sea"))
+    assert hash(script) == hash(msgspec.convert(msgspec.to_builtins(script), Script))
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
     citations: tuple[Citation, ...] = ()
 
     def __post_init__(self) -> None:
+        _as_tuples(self)
         if type(self.text) is not str:
             _require_texts(self, "text")
         for citation in self.citations:
@@ -208,12 +209,21 @@ def streamed_text(item: Item) -> str:
             assert_never(item)
 
 
+def _as_tuples(part: msgspec.Struct) -> None:
+    """Make tuples of lists, which people write too: scripts are keys of what is kept."""
+    for field in part.__struct_fields__:
+        value = getattr(part, field)
+        if isinstance(value, list):
+            msgspec.structs.force_setattr(part, field, tuple(value))
+
+
 def _require_texts(item: msgspec.Struct, *fields: str) -> None:
-    """Raise `ScriptError` if one of these fields is not a str."""
+    """Raise `ScriptError` if one of these fields is not a str; others may be lists."""
     for field in fields:
         value = getattr(item, field)
         if not isinstance(value, str):
             raise ScriptError(f"{type(item).__name__}'s {field} is a {type(value).__name__}: pass a str")
+    _as_tuples(item)
 
 
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -276,6 +286,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "tool_calls" if any(isinstance(item, ToolCall) for item in self.items) else "stop"
 
     def __post_init__(self) -> None:
+        _as_tuples(self)
         for item in self.items:
             if not isinstance(item, _ITEMS):
                 raise ScriptError(
@@ -304,6 +315,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: Result | None = None
 
     def __post_init__(self) -> None:
+        _as_tuples(self)
         if self.faults:
             msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
 
