@@ -14,7 +14,7 @@ def require_callable(value: Any, name: str, takes: str) -> None:
 
 
 def require_text(value: Any, name: str) -> str:
-    """Return a text. Raises ConfigurationError for what is none."""
+    """Return a text. Raises ConfigurationError for anything else."""
     if isinstance(value, str):
         return value
     raise ConfigurationError(f"{name} is {value!r:.80}; it must be a text (str)")

@@ -16,7 +16,7 @@ from tokentape.web.task_reader import TaskReader
 
 
 def checked_stream(stream: Any) -> Any:
-    """Return the stream of messages that `stream` is or has. Raises ConfigurationError for what is none."""
+    """Return the stream of messages that `stream` is or has. Raises ConfigurationError if there is none."""
     stream = getattr(stream, "normalized", stream)
     if inspect.iscoroutine(stream):
         stream.close()

@@ -64,9 +64,7 @@ def text_of(value: Any) -> str:
 
 def whole(value: Any) -> int | None:
     """The value if it is a whole number; also one that is written as a decimal, or as a string (protocol buffers)."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
         return int(value)
