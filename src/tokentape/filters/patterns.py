@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tokentape.arguments import require_callable, require_text
 from tokentape.errors import ConfigurationError
-from tokentape.filters.search import Search
+from tokentape.filters.search import NEVER, Search
 from tokentape.filters.text_filter import FilterFactory, StopStream, require_finish_reason
 from tokentape.finish_reason import FinishReason
 
@@ -21,9 +21,11 @@ LONGEST_MATCH = 1000
 
 # What `re` and `regex` read differently, or what depends on whether more text comes; whole escapes, comments and sets,
 # so that nothing within them is taken for it.
-_TOKEN = re.compile(r"\\N\{[^}]*\}|\\.|\(\?#[^)]*\)|\[\^?\]?(?:\\.|[^\\\]])*\]|\{(?!\d+\}|\d*,\d*\})|\$", re.DOTALL)
+_TOKEN = re.compile(
+    r"\\N\{[^}]*\}|\\.|\(\?#[^)]*\)|\[\^?\]?(?:\\.|[^\\\]])*\]|\{(?!\d+\}|\d*,\d*\})|\$|[*+?}]\?", re.DOTALL
+)
 _VERBOSE_TOKEN = re.compile(rf"{_TOKEN.pattern}|\#[^\n]*", re.DOTALL)
-_FLAGS = {"a": re.ASCII, "i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
+_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
 
 
 def replace(
@@ -133,7 +135,13 @@ def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> 
     has_groups = any(isinstance(pattern, re.Pattern) and pattern.groups for pattern in patterns)
     form = "(?|{})" if has_groups and len(patterns) > 1 else "{}"
     whole, unfinished = (form.format("|".join(each)) for each in zip(*sources, strict=True))
-    return Search(whole, longest_match, whole_at_end=phrases_only, unfinished=unfinished)
+    # `regex` obeys this flag within a pattern only in part.
+    ascii_only = {bool(pattern.flags & re.ASCII) for pattern in patterns if isinstance(pattern, re.Pattern)}
+    if len(ascii_only) > 1:
+        raise ConfigurationError("re.ASCII must be a flag of all patterns of a filter, or of none: use two filters")
+    return Search(
+        whole, longest_match, whole_at_end=phrases_only, unfinished=unfinished, ascii_only=ascii_only == {True}
+    )
 
 
 def _source(pattern: Any) -> tuple[str, str]:
@@ -167,5 +175,8 @@ def _undecided(found: re.Match[str], line_end: str) -> str:
     text = found[0]
     if text == "$":
         return f"(?:{line_end}$)"
+    if len(text) == 2 and text[1] == "?":
+        # `regex` gives up a lazy repetition at the end of the text if it looks back or at the line's start after it.
+        return f"{text}(?!{NEVER})"
     # At the beginning of a match nothing is shown yet.
     return f"(?:(?=(?s:.)){text})" if text in (r"\b", r"\B", r"\Z", r"\z") and found.start() else text

@@ -19,7 +19,9 @@ _QUICK_STEPS = 2_000_000
 _PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?#[^)]*\)|\(\??|[)|?*+{]", re.DOTALL)
 _REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+{]")
 _LOOKS_BACK = re.compile(r"\(\?<[=!]")
-# The parts of a pattern: escapes, sets, brackets, of those that look back or ahead all that opens them.
+# The parts of a pattern: escapes, sets, brackets, of those that look back or ahead all that opens them. What only asks
+# where it stands, too, leaves out nothing that the pattern matches.
+_ASSERTIONS = frozenset([r"\b", r"\B", r"\A", r"\Z", r"\z", "^", "$"])
 _GROUPED = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?<?[=!]|.", re.DOTALL)
 # What may match less if something before it or in it matches more: references, conditions, atomic groups, possessive
 # repetitions; and comments, which may have brackets.
@@ -36,8 +38,8 @@ _BEFORE = (*_WITHIN_LINE, "\n", "")
 # The characters before the text that is undecided: for `\b` or `^`, and for a pattern that looks back (`(?<=...)`).
 _CONTEXT = 1
 _LONG_CONTEXT = 200
-# Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
-_NEVER = "\ufdd0"
+NEVER = "\ufdd0"
+"""Not a character: no text has it, so that a pattern that ends with it never matches, except in part."""
 
 
 class Search:
@@ -45,20 +47,28 @@ class Search:
 
     `unfinished` is the pattern for a text of which more comes, if it differs. `whole_at_end` says that no match
     depends on what follows it, so that one is decided at the end of the text. With `gives_up` a beginning that is too
-    long counts as no match, and nor does anything in it. Raises ConfigurationError for a pattern that can't be used or
-    takes too long.
+    long counts as no match, and nor does anything in it. `ascii_only` is the flag `re.ASCII`. Raises
+    ConfigurationError for a pattern that can't be used or takes too long.
     """
 
     def __init__(
-        self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False, unfinished: str = ""
+        self,
+        source: str,
+        longest_match: int,
+        *,
+        whole_at_end: bool,
+        gives_up: bool = False,
+        unfinished: str = "",
+        ascii_only: bool = False,
     ) -> None:
         require_count(longest_match, "longest_match")
         regex = load_regex()
+        compiled = partial(regex.compile, flags=regex.ASCII if ascii_only else 0)
         try:
-            self._pattern = regex.compile(source)
+            self._pattern = compiled(source)
             # `search(partial=True)` stops where the end of the text is reached in the order in which a match is
             # tried: within the pattern, so that it is undecided, or after it, when `_end` has its position.
-            probe = regex.compile(f"(?:{unfinished or source})(?P<_end>)(?s:.*+){_NEVER}")
+            probe = compiled(f"(?:{unfinished or source})(?P<_end>)(?s:.*+){NEVER}")
         except regex.error as error:
             raise ConfigurationError(f"the pattern {source!r} can't be used in a filter: {error}") from None
         self.longest_match = longest_match
@@ -72,7 +82,7 @@ class Search:
         self._search_first = self._search_probe
         if self._looks_back:
             without = _without_lookaround(unfinished or source)
-            self._search_first = None if without is None else regex.compile(f"(?:{without})(?s:.*+){_NEVER}").search
+            self._search_first = None if without is None else compiled(f"(?:{without})(?s:.*+){NEVER}").search
         run = None if "|" in source else _RUN.match(source)
         self._after_run = "" if run is None else run[1]
         self._known: dict[tuple[str, int], int | None] = {}
@@ -239,7 +249,7 @@ def _quick_length(source: str) -> int:
 
 
 def _without_lookaround(source: str) -> str | None:
-    """Return a pattern that matches wherever this one does, and looks neither back nor ahead; `None` if it can't be
+    """Return a pattern that matches wherever this one does, and asks nothing of what is around; `None` if it can't be
     had by leaving that out.
     """
     if _DEPENDENT.search(source):
@@ -247,7 +257,7 @@ def _without_lookaround(source: str) -> str | None:
     parts: list[str] = []
     opened: list[int | None] = []
     for part in _GROUPED.findall(source):
-        parts.append(part)
+        parts.append("(?:)" if part in _ASSERTIONS else part)
         if part[0] == "(":
             opened.append(None if part == "(" else len(parts) - 1)
         elif part == ")":
