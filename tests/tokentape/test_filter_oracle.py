@@ -9,6 +9,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import regex
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from tokentape import (
     ConfigurationError,
     StreamedChatMessageIterator,
 )
-from tokentape.filters import FilterFactory, hold_to, limit_length, replace, stop_at
+from tokentape.filters import Boundary, FilterFactory, hold_to, limit_length, replace, stop_at
 from tokentape.filters.text_filter import FilterChain
 
 # Without what the documentation excludes: combining marks and joiners under `\w`, the dotless i.
@@ -201,6 +202,61 @@ def test_choices_of_a_stream_are_texts_of_their_own(
     for text, seen_of in zip(texts, shown, strict=True):
         found = matches([pattern], text)
         assert (f"{text[: found[0][0]]}#" if found else text).startswith(seen_of)  # the stream ends with the last
+
+
+RICH = ["e", "\u0301", "\r", "\n", " ", ".", "\u4e2d", "\U0001f468", "\u200d", "\U0001f469", "\U0001f1e9", "\U0001f3fd"]
+BETWEEN: dict[Boundary, Callable[[str, int], bool]] = {
+    "grapheme": lambda text, at: at in {found.end() for found in regex.finditer(r"\X", text)},
+    "word": lambda text, at: text[at - 1].isspace() or "\u4e2d" in text[at - 1 : at + 1],
+    "line": lambda text, at: text[at - 1] == "\n",
+    "sentence": lambda text, at: text[at - 1] == "\n" or text[at - 2 : at] == ". ",
+}
+
+
+@pytest.mark.parametrize("boundary", BETWEEN)
+@given(text=st.lists(st.sampled_from(RICH), max_size=14).map("".join), cuts=CUTS)
+def test_what_is_shown_ends_at_a_boundary_of_the_whole_text(boundary: Boundary, text: str, cuts: list[int]) -> None:
+    """Accents, joined emoji, flags and CRLF are never shown in part; what comes later makes no boundary untrue."""
+    shown = run([hold_to(boundary)], pieces(text, cuts))
+    ends = [end for end in itertools.accumulate(map(len, shown[:-1])) if 0 < end < len(text)]
+    assert "".join(shown) == text
+    assert all(BETWEEN[boundary](text, end) for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("before", "unit"),
+    [
+        ("so ", "**bold *nested* text**"),
+        ("so ", "*it **b** it*"),
+        ("so ", "***both***"),
+        ("so ", "__bold _nested_ text__"),
+        ("so ", "_it *nested* it_"),
+        ("so ", "~~old **bold**~~"),
+        ("so ", "``code ` code``"),
+        ("so ", "[Mars](https://en.wikipedia.org/wiki/Mars_(planet))"),
+        ("so ", "[![build](badge.svg)](https://ci.example)"),
+        ("so ", "[**bold** link](url)"),
+        ("so ", "[text][1]"),
+        ("a\n", "  - "),
+        ("a\n", "> # "),
+        ("a\n", "> | a | b |\n"),
+        ("a\n", "   1. ```python\n"),
+        ("a\n", "      ```\n"),
+    ],
+)
+def test_markdown_within_markdown_is_shown_whole(before: str, unit: str) -> None:
+    """Emphasis in emphasis, brackets in links, markers within lists and quotes."""
+    shown = run([hold_to("markdown")], [*before, *unit, *" after"])
+    assert "".join(shown) == f"{before}{unit} after"
+    assert any(unit in piece for piece in shown), shown
+
+
+def test_an_unclosed_construct_is_held_to_the_end_of_its_line() -> None:
+    """What begins as emphasis or a link and ends as neither is shown then."""
+    for text in ("2 **three", "a [b", "a `b", "a [b](c", "**a *b"):
+        shown = run([hold_to("markdown")], [*text, "\n", *"more"])
+        assert "".join(shown) == f"{text}\nmore"
+        assert shown[-5:-1] == [*"more"]
 
 
 def test_ascii_is_a_flag_of_all_patterns_of_a_filter() -> None:

@@ -17,30 +17,42 @@ Boundary = Literal["grapheme", "word", "sentence", "line", "markdown", "html", "
 """What is shown only whole.
 
 `grapheme`: a character with its accents, an emoji. `word`: up to white space; in Chinese and Japanese each character.
-`sentence`: up to `.`, `!`, `?` or `…` and white space, their CJK forms, or the end of the line. `line`: up to its end.
-`markdown`: emphasis, code, links and images, the marker of a heading, list or code fence, a row of a table. `html`: a
-tag, a comment, an entity. `url`: up to white space. `code_fence`: the line that opens or closes a block of code.
+`sentence`: up to `.`, `!`, `?` or `…` and white space, their forms in other scripts, or the end of the line. `line`:
+up to its end. `markdown`: emphasis, code, links and images, with one of these in another; the marker of a heading, list
+or code fence, a row of a table. `html`: a tag, a comment, an entity. `url`: up to white space. `code_fence`: the line
+that opens or closes a block of code.
 """
 
 _CJK: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _CLOSING: Final = "\u2019\u201d\u00bb\u300d\u300f\uff09"
-_FENCE: Final = r"^ {0,3}(?:```|~~~)[^\n]*\n"
+# What has begun is not searched in other ways: `++`, `*+`. A line may be that of a list or a quote.
+_LINE: Final = r"^[ \t>]*+"
+_FENCE: Final = _LINE + r"(?:(?:[-*+]|\d{1,9}+[.)])[ \t]++)?(?:```|~~~)[^\n]*+\n"
+_EMPHASIS: Final = (
+    r"[M]{3}(?![\sM])[^M\n]++[M]{3}"
+    r"|[M]{2}(?![\sM])[^M\n]++(?:[M][^M\n]++[M][^M\n]*+)?[M]{2}"
+    r"|[M](?![\sM])[^M\n]++(?:[M]{2}[^M\n]++[M]{2}[^M\n]*+)?[M]"
+)
+_LINK_TEXT: Final = r"\[[^\[\]\n]*+(?:\[[^\[\]\n]*+\](?:\([^()\n]*+\))?[^\[\]\n]*+)?\]"
+_LINK_TARGET: Final = r"(?:\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)?\)|\[[^\[\]\n]*+\])"
 _MARKDOWN: Final = (
     _FENCE,
-    r"^(?:\#{1,6}|[-*+]|\d{1,9}[.)])[ \t]",
-    r"^\|[^\n]*\n",
-    r"`[^`\n]+`",
-    r"!?\[[^\]\n]*\]\([^)\n]*\)",
-    r"(?P<mark>\*{1,3}|~~|\b_{1,3})(?![\s*~_])[^*~\n]+?(?P=mark)",
+    _LINE + r"(?:\#{1,6}+|[-*+]|\d{1,9}+[.)])[ \t]",
+    _LINE + r"\|[^\n]*+\n",
+    r"``[^`\n]++(?:`[^`\n]++)?``|`[^`\n]++`",
+    f"!?{_LINK_TEXT}{_LINK_TARGET}",
+    _EMPHASIS.replace("M", "*"),
+    rf"\b(?:{_EMPHASIS.replace('M', '_')})",
+    r"~~(?![\s~])[^~\n]++~~",
 )
 _CJK_CHARACTER: Final = re.compile(f"[{_CJK}]")
-_STOPS: Final = ".!?\u2026"
+_STOPS: Final = ".!?\u2026\u061f\u06d4\u0964\u0965"  # of Arabic, Urdu and Hindi, too
 _CJK_STOPS: Final = "\u3002\uff01\uff1f"
 _QUOTES: Final = "\"')]" + _CLOSING
 _MAY_END_SENTENCE: Final = re.compile(rf"[{re.escape(_STOPS + _QUOTES)}]\s|[\n{_CJK_STOPS}{_CLOSING}]")
-# Whether a quote follows a stop is only known from the character after it.
+# Whether a quote follows a stop is only known from the character after it. A carriage return belongs to the line's end.
 _SENTENCE_END: Final = re.compile(
-    rf"[{_STOPS}]+[{re.escape(_QUOTES)}]*\s|[{_CJK_STOPS}]+[{_CLOSING}]*(?=[^{_CJK_STOPS}{_CLOSING}])|\n"
+    rf"[{_STOPS}]+[{re.escape(_QUOTES)}]*[^\S\r]|[{_CJK_STOPS}]+[{_CLOSING}]*(?=[^{_CJK_STOPS}{_CLOSING}])|\n"
 )
 _UNITS: Final[Mapping[str, str]] = {
     "markdown": "|".join(_MARKDOWN),

@@ -16,7 +16,9 @@ SEARCH_SECONDS = 1.0
 
 # Searches up to this number of steps take 10 ms at most: a time limit would cost more than a search usually does.
 _QUICK_STEPS = 2_000_000
-_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?#[^)]*\)|\(\??|[)|?*+{]", re.DOTALL)
+_PART = re.compile(
+    r"\\.|(?:[*+?]|\{[\d,]+\})\+|\{\d+\}|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?#[^)]*\)|\(\??|[)|?*+{]", re.DOTALL
+)
 _REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+{]")
 _LOOKS_BACK = re.compile(r"\(\?<[=!]")
 # The parts of a pattern: escapes, sets, brackets, of those that look back or ahead all that opens them. What only asks
@@ -222,10 +224,12 @@ def _quick_length(source: str) -> int:
     """Return the number of characters up to which a search for a pattern without repeated groups is short.
 
     Each repetition multiplies the steps by the number of characters, at most, and each `?` by two; those of
-    alternatives are added.
+    alternatives are added. Possessive ones (`*+`) follow each other, so that all together multiply them once, and
+    those of a fixed number (`{3}`) are as short as what they repeat.
     """
     # The repetitions and the factor: of the alternatives before the current one, and of that, for each open group.
     earlier, current = [(0, 0)], [(0, 1)]
+    possessive = 0
     for found in _PART.finditer(f"{source})"):
         part, (repetitions, factor) = found[0], current[-1]
         if part in ("(", "(?"):
@@ -242,10 +246,12 @@ def _quick_length(source: str) -> int:
                 current[-1] = repetitions + most, factor * total
         elif part == "?":
             current[-1] = repetitions, factor * 2
-        elif part in "*+{":
+        elif part[0] in "*+?{" and part[1:].endswith("+"):
+            possessive = 1
+        elif part in ("*", "+", "{"):
             current[-1] = repetitions + 1, factor
     repetitions, factor = earlier[0]
-    return int((_QUICK_STEPS / max(factor, 1)) ** (1 / (repetitions + 1)))
+    return int((_QUICK_STEPS / max(factor, 1)) ** (1 / (repetitions + possessive + 1)))
 
 
 def _without_lookaround(source: str) -> str | None:
