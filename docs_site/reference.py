@@ -16,7 +16,7 @@ from typer.cli import get_docs_for_click
 from docs_site.schema import object_section, operation_section
 from docs_site.sources import DOORS
 from tokentape_fake_provider import create_app
-from tokentape_fake_provider.rules_file import rules_schema
+from tokentape_fake_provider.sessions.rules_file import rules_schema
 from tokentape_harness import pytest_plugin
 from tokentape_harness.cli.commands import COMMANDS
 

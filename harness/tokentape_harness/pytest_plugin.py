@@ -170,7 +170,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the matrix of each test marked `fault_sweep`, and write the verdicts."""
     if config.getoption("--tokentape-verdict"):
         with _extra("--tokentape-verdict"):
-            from tokentape_harness.verdicts.pytest_report import write_report
+            from tokentape_harness.testing.verdicts.pytest_report import write_report
 
         terminalreporter.write_line(write_report(terminalreporter, _VERDICT))
     reports = [
@@ -313,7 +313,7 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
 def _judge(provider: FakeProvider, request: pytest.FixtureRequest) -> None:
     """Judge the client of a test, if a report is wanted."""
     if request.config.getoption("--tokentape-verdict"):
-        from tokentape_harness.verdicts.pytest_report import judged
+        from tokentape_harness.testing.verdicts.pytest_report import judged
 
         request.node.user_properties.append((_VERDICT, judged(request.node, provider.client.verdict(timeout=1.0))))
 

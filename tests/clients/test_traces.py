@@ -14,7 +14,7 @@ from tokentape_fake_provider import Script, ToolCall, Usage
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.conversion.request_reader import read_content
 from tokentape_harness.conversion.response_decoder import decode_response
-from tokentape_harness.traces import import_exchange, read_traces
+from tokentape_harness.conversion.traces import import_exchange, read_traces
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 

@@ -16,10 +16,10 @@ import pytest
 from tokentape_conformance.telemetry.cases.content import position
 from tokentape_conformance.telemetry.received import Received, is_cumulative, is_new
 from tokentape_conformance.telemetry.sink import Export, Sink
+from tokentape_harness.conversion.traces.dialects import error_type, first_chunk, read
+from tokentape_harness.conversion.traces.span import Event, Span
+from tokentape_harness.conversion.traces.values import moment
 from tokentape_harness.errors import UsageError
-from tokentape_harness.traces.dialects import error_type, first_chunk, read
-from tokentape_harness.traces.span import Event, Span
-from tokentape_harness.traces.values import moment
 
 NOW = 1_800_000_000.0
 

@@ -10,7 +10,7 @@ import pytest
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
-FOLDER = files("tokentape_fake_provider").joinpath("console")
+FOLDER = files("tokentape_fake_provider.control").joinpath("console")
 NAMES = sorted(file.name for file in FOLDER.iterdir())
 
 

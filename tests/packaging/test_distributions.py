@@ -63,7 +63,7 @@ def test_the_wheel(dist: Path) -> None:
             "tokentape_conformance": ".py .typed",
             "tokentape_conformance/reports": ".html",
             "tokentape_fake_provider": ".py .typed",
-            "tokentape_fake_provider/console": ".css .html .js .svg",
+            "tokentape_fake_provider/control/console": ".css .html .js .svg",
             "tokentape_harness": ".py .typed",
             "tokentape_harness/served_files/starter": ".yaml",
             "tokentape_harness/served_files/starter/cassettes": ".yaml",

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 from tokentape_conformance.reports.failures import failure_text
 from tokentape_conformance.result import Report, Result
-from tokentape_harness.verdicts.junit import xml_text
+from tokentape_harness.testing.verdicts.junit import xml_text
 
 
 def report_junit(report: Report) -> bytes:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokentape_conformance.telemetry.sink import Export
-from tokentape_harness.traces.dialects import value_of
-from tokentape_harness.traces.otlp import attributes_of, read_spans
-from tokentape_harness.traces.span import Span
-from tokentape_harness.traces.spans import is_model_call, joined
-from tokentape_harness.traces.values import Record, mapping, number
+from tokentape_harness.conversion.traces.dialects import value_of
+from tokentape_harness.conversion.traces.otlp import attributes_of, read_spans
+from tokentape_harness.conversion.traces.span import Span
+from tokentape_harness.conversion.traces.spans import is_model_call, joined
+from tokentape_harness.conversion.traces.values import Record, mapping, number
 
 
 class Point(NamedTuple):

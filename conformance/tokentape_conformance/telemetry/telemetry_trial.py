@@ -10,11 +10,11 @@ from tokentape_conformance.telemetry.observation import Observation, Sent
 from tokentape_conformance.telemetry.received import Point
 from tokentape_conformance.telemetry.telemetry_target import TelemetryTarget
 from tokentape_conformance.trial import Prose, TimedFrame, Trial
-from tokentape_harness.traces.dialects import Reported, metric, read, value_of
-from tokentape_harness.traces.exchange import TracedExchange
-from tokentape_harness.traces.span import Span
-from tokentape_harness.traces.spans import exchange_of_span
-from tokentape_harness.traces.values import number
+from tokentape_harness.conversion.traces.dialects import Reported, metric, read, value_of
+from tokentape_harness.conversion.traces.exchange import TracedExchange
+from tokentape_harness.conversion.traces.span import Span
+from tokentape_harness.conversion.traces.spans import exchange_of_span
+from tokentape_harness.conversion.traces.values import number
 
 NOT_REPORTED = Prose("not reported")
 NO_SPAN = Prose("no span of a model call")

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from tokentape_fake_provider.control.api import CONTROL_PATH, Routes
 from tokentape_fake_provider.control.operation import Operation, operation
 from tokentape_fake_provider.control.responses import Problem, json_response
-from tokentape_fake_provider.rules_file.schema import rules_schema
+from tokentape_fake_provider.sessions.rules_file.schema import rules_schema
 
 OPENAPI_PATH: Final = f"{CONTROL_PATH}/openapi.json"
 

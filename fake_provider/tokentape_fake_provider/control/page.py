@@ -42,9 +42,7 @@ async def show_file(request: Request) -> Response:
 
 
 def _file(name: str) -> Response:
-    found = next(
-        (file for file in files("tokentape_fake_provider").joinpath("console").iterdir() if file.name == name), None
-    )
+    found = next((file for file in files(__package__).joinpath("console").iterdir() if file.name == name), None)
     kind = _TYPES.get(name.rpartition(".")[2])
     if found is None or kind is None:
         raise Refused(404, f"the console has no file {name!r}", "open /_tokentape/console")

@@ -20,11 +20,11 @@ from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.metrics.metrics import Metrics
 from tokentape_fake_provider.playback.journal import Entry
-from tokentape_fake_provider.redis_store.connection import StoreAddress
-from tokentape_fake_provider.redis_store.store import RedisStore
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.feed import EventKind
+from tokentape_fake_provider.sessions.redis_store.connection import StoreAddress
+from tokentape_fake_provider.sessions.redis_store.store import RedisStore
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.settings import SessionSettings
 

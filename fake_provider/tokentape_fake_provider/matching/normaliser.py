@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from tokentape_fake_provider.bounded_pattern import bounded_pattern
+from tokentape_fake_provider.matching.bounded_pattern import bounded_pattern
 from tokentape_fake_provider.matching.json_path import without
 from tokentape_fake_provider.matching.machine import Machine
 from tokentape_fake_provider.matching.normalising import CLASSES, Normalising, VolatileClass

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from tokentape_fake_provider.bounded_pattern import bounded_pattern
 from tokentape_fake_provider.errors import SettingError
+from tokentape_fake_provider.matching.bounded_pattern import bounded_pattern
 from tokentape_fake_provider.matching.json_path import is_json_path
 
 VolatileClass: TypeAlias = Literal[

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
-from tokentape_fake_provider.bounded_pattern import LONGEST_PATTERN, BoundedPattern
 from tokentape_fake_provider.errors import SchemaError
+from tokentape_fake_provider.matching.bounded_pattern import LONGEST_PATTERN, BoundedPattern
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 

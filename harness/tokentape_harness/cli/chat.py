@@ -22,7 +22,7 @@ from tokentape_harness.cli.messages import report_error
 from tokentape_harness.cli.options import Json
 from tokentape_harness.conversion.output_fields import message_fields, output_fields
 from tokentape_harness.errors import UsageError
-from tokentape_harness.stream_timing import StreamTiming, timing_of
+from tokentape_harness.profiles.stream_timing import StreamTiming, timing_of
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
 
 _PROVIDERS: dict[str, tuple[Callable[..., ChatProvider], str, tuple[str, ...], str]] = {

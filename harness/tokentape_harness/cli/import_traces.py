@@ -16,10 +16,10 @@ from tokentape_harness.cassettes.writer import report_file, write_atomically, wr
 from tokentape_harness.cli.messages import counted
 from tokentape_harness.cli.options import Json, RedactHeaders, RedactPaths, RedactTexts, redaction_rules
 from tokentape_harness.conversion import script_of
+from tokentape_harness.conversion.traces import READERS, Imported, format_pytest, import_exchange, read_traces
 from tokentape_harness.errors import TraceError, UsageError
 from tokentape_harness.redaction import RedactionRules, redact_all
 from tokentape_harness.testing.recordings import SUFFIXES
-from tokentape_harness.traces import READERS, Imported, format_pytest, import_exchange, read_traces
 
 _SHOWN = 100
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tokentape_fake_provider.rules_file import rules_schema
+from tokentape_fake_provider.sessions.rules_file import rules_schema
 from tokentape_harness.errors import UsageError
 
 _SCHEMA = ".rules.schema.json"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokentape import ChatMessage, ChatOutput, ProviderPart, TokenUsage
 from tokentape_harness.conversion.output_fields import USAGE
-from tokentape_harness.stream_timing import StreamTiming
+from tokentape_harness.profiles.stream_timing import StreamTiming
 from tokentape_harness.terminal_text import dump, one_line, printable
 
 

@@ -21,8 +21,8 @@ from tokentape_fake_provider.hosting.garbage import settle
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.playback.journal import Entry
-from tokentape_fake_provider.redis_store.connection import StoreAddress
 from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.redis_store.connection import StoreAddress
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named

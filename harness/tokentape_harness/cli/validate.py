@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tokentape_fake_provider.rules_file import rules_schema
+from tokentape_fake_provider.sessions.rules_file import rules_schema
 from tokentape_harness import terminal_text
 from tokentape_harness.cli.messages import counted
 from tokentape_harness.cli.options import Json

@@ -18,10 +18,10 @@ from tokentape_harness.cli.options import Json
 from tokentape_harness.errors import UsageError
 from tokentape_harness.project_settings import project_settings
 from tokentape_harness.testing.control_api import ControlApi
-from tokentape_harness.verdicts.case import JudgedCase
-from tokentape_harness.verdicts.files import write_verdicts
-from tokentape_harness.verdicts.saved_journal import ROUTE, entries_of, read_journal
-from tokentape_harness.verdicts.text import verdict_lines
+from tokentape_harness.testing.verdicts.case import JudgedCase
+from tokentape_harness.testing.verdicts.files import write_verdicts
+from tokentape_harness.testing.verdicts.saved_journal import ROUTE, entries_of, read_journal
+from tokentape_harness.testing.verdicts.text import verdict_lines
 
 URL: Final = "http://127.0.0.1:8089"
 

@@ -11,7 +11,7 @@ import msgspec
 
 from tokentape_harness.load.provider_times import ProviderTimes
 from tokentape_harness.load.sample import Sample
-from tokentape_harness.stream_timing import percentile, timing_of
+from tokentape_harness.profiles.stream_timing import percentile, timing_of
 
 _SHARES: Final = (50, 90, 99)
 # From this median on, in ms, and this part of what was added to the first token the load generator is the bottleneck.

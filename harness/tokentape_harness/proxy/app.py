@@ -20,6 +20,7 @@ from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import GRPC, NOT_SIGNED, Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, is_grpc, request_headers, text
 from tokentape_harness.proxy.signing import is_signed_for_aws
+from tokentape_harness.proxy.totals import Totals
 from tokentape_harness.proxy.upstream import CONNECT_S, Target, Upstream, target_of, without_secret
 from tokentape_harness.proxy.websocket import NO_RECORDING, UPSTREAM_LOST, WebSocketRelay
 from tokentape_harness.recording.playback import Playback
@@ -27,7 +28,6 @@ from tokentape_harness.recording.recorder import MismatchError
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 from tokentape_harness.recording.vcr_request import VcrRequest
 from tokentape_harness.redaction import redact_text
-from tokentape_harness.totals import Totals
 
 if TYPE_CHECKING:
     from tokentape_harness.proxy.forwarder import Forwarder

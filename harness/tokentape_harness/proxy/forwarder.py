@@ -18,9 +18,9 @@ from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, text
 from tokentape_harness.proxy.signing import sign_again
+from tokentape_harness.proxy.totals import Totals
 from tokentape_harness.proxy.upstream import CONNECT_S, Target
 from tokentape_harness.recording.response_recorder import ResponseRecorder
-from tokentape_harness.totals import Totals
 
 
 class Forwarder:

@@ -18,10 +18,10 @@ from tokentape_harness.project_settings import Normalise
 from tokentape_harness.proxy.app import LIMITS, ProxyApp
 from tokentape_harness.proxy.blocking import BlockingProxy
 from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable
+from tokentape_harness.proxy.totals import Totals
 from tokentape_harness.proxy.upstream import Upstream, command_environment, command_urls, with_urls
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
-from tokentape_harness.totals import Totals
 
 if TYPE_CHECKING:
     from tokentape_harness.proxy.forwarder import Forwarder

@@ -25,11 +25,11 @@ from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import NOT_SIGNED, Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, handshake_headers, text
 from tokentape_harness.proxy.signing import is_signed_for_aws, sign_again
+from tokentape_harness.proxy.totals import Totals
 from tokentape_harness.proxy.upstream import Target
 from tokentape_harness.recording.recorder import MismatchError, Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 from tokentape_harness.testing.recordings import tape_of
-from tokentape_harness.totals import Totals
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -9,8 +9,8 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from tokentape_fake_provider.bounded_pattern import BoundedPattern, bounded_pattern, pattern_budget
 from tokentape_fake_provider.errors import PatternTimeoutError
+from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern, bounded_pattern, pattern_budget
 from tokentape_fake_provider.matching.json_path import Path, is_json_path, matches
 from tokentape_fake_provider.playback.secret_names import (
     holds_headers,

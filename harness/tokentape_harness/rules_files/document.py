@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from tokentape_fake_provider.rules_file.problem import Path
+from tokentape_fake_provider.sessions.rules_file.problem import Path
 
 DEEPEST = 100
 MOST = 100_000

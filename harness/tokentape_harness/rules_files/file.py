@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from tokentape_fake_provider.rules_file import Problem, RulesFile, SessionSetup, is_rules_document, read_rules
-from tokentape_fake_provider.rules_file.problem import Path as DocumentPath
-from tokentape_fake_provider.rules_file.reading import SECTIONS
+from tokentape_fake_provider.sessions.rules_file import Problem, RulesFile, SessionSetup, is_rules_document, read_rules
+from tokentape_fake_provider.sessions.rules_file.problem import Path as DocumentPath
+from tokentape_fake_provider.sessions.rules_file.reading import SECTIONS
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION
 from tokentape_fake_provider.timing import Profile
 from tokentape_harness.errors import CassetteFormatError, CassetteSyntaxError, FileProblem, RulesFileError

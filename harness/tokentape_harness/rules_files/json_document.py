@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from tokentape_fake_provider.rules_file.problem import Path
+from tokentape_fake_provider.sessions.rules_file.problem import Path
 from tokentape_harness.rules_files.document import (
     DEEPEST,
     MOST,

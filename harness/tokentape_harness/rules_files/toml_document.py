@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, Final
 
-from tokentape_fake_provider.rules_file.problem import Path
+from tokentape_fake_provider.sessions.rules_file.problem import Path
 from tokentape_harness.rules_files.document import DEEPEST, MOST, Document, Place, TextProblem, too_deep, too_many
 
 _WHERE: Final = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from tokentape_fake_provider.rules_file.problem import Path
+from tokentape_fake_provider.sessions.rules_file.problem import Path
 from tokentape_harness.rules_files.document import (
     DEEPEST,
     MOST,

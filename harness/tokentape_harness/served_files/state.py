@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from tokentape_fake_provider.rules_file.problem import Path as DocumentPath
 from tokentape_fake_provider.sessions.queue_item import queue_items
 from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.rules_file.problem import Path as DocumentPath
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.setup import Setup

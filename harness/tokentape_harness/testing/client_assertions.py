@@ -16,7 +16,7 @@ from tokentape_fake_provider.verdict.finding import Kind, Verdict
 from tokentape_fake_provider.verdict.judge import judge
 from tokentape_fake_provider.verdict.observed import ObservedRequest
 from tokentape_fake_provider.verdict.settings import VerdictSettings
-from tokentape_harness.verdicts.text import verdict_lines
+from tokentape_harness.testing.verdicts.text import verdict_lines
 
 # A client that waits as long as a header requires may wake a little early by its own clock.
 _EARLY_MS: Final = 2.0

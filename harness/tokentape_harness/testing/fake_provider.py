@@ -13,11 +13,11 @@ from tokentape_fake_provider.faults import Fault, Faults, as_fault, as_faults
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.playback.journal import Entry, Journal
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
-from tokentape_fake_provider.rules_file import RulesFile
 from tokentape_fake_provider.script.model import Error, FinishReason, Item, Script, Usage
 from tokentape_fake_provider.sessions.condition import Condition
 from tokentape_fake_provider.sessions.queue_item import queue_items
 from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.rules_file import RulesFile
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing

@@ -25,7 +25,7 @@ from tokentape_fake_provider.sessions.unplayed import Unplayed
 from tokentape_fake_provider.tape import Tape
 from tokentape_harness.testing.control_api import ControlApi, not_remote
 from tokentape_harness.testing.remote_streams import RemoteStreams
-from tokentape_harness.verdicts.saved_journal import ROUTE, entries_of
+from tokentape_harness.testing.verdicts.saved_journal import ROUTE, entries_of
 
 _POLL_S: Final = 0.05
 _WARNING: Final = "The script calls"

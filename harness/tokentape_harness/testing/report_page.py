@@ -76,4 +76,4 @@ def _data_url(kind: str, content: str) -> str:
 
 
 def _file(name: str) -> str:
-    return files("tokentape_fake_provider").joinpath("console", name).read_text(encoding="utf-8")
+    return files("tokentape_fake_provider.control").joinpath("console", name).read_text(encoding="utf-8")

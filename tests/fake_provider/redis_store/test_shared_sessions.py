@@ -457,7 +457,7 @@ def test_what_is_wrong_in_a_url_is_named(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch, scheme: str, rest: str, problem: str
 ) -> None:
     """A database that is not a number, an unknown parameter and TLS where there is none are refused at the start."""
-    monkeypatch.setattr("tokentape_fake_provider.redis_store.connection._ANSWER_S", 0.3)
+    monkeypatch.setattr("tokentape_fake_provider.sessions.redis_store.connection._ANSWER_S", 0.3)
     url = f"{scheme}{redis.url.removeprefix('redis').removesuffix('/0')}{rest}"
     with pytest.raises((SettingError, StoreUnavailableError), match=problem) as refused:
         FakeProviderServer(store=url)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentape_fake_provider.faults.registry import fault_kinds
-from tokentape_fake_provider.rules_file import Problem, RulesFile, read_rules, rules_schema, schema
-from tokentape_fake_provider.rules_file.structure import Structure
+from tokentape_fake_provider.sessions.rules_file import Problem, RulesFile, read_rules, rules_schema, schema
+from tokentape_fake_provider.sessions.rules_file.structure import Structure
 
 SCHEMA = rules_schema()
 FORMATS = jsonschema.FormatChecker(["regex"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from tokentape_fake_provider.rules_file import rules_schema
+from tokentape_fake_provider.sessions.rules_file import rules_schema
 from tokentape_harness.cli.run import run
 from tokentape_harness.rules_files import toml_document
 

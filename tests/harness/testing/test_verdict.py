@@ -20,7 +20,7 @@ from tokentape_harness import FakeProvider
 from tokentape_harness.project_settings import project_settings
 from tokentape_harness.testing.client_assertions import ClientBehaviour
 from tokentape_harness.testing.remote import RemoteProvider
-from tokentape_harness.verdicts.saved_journal import entries_of, read_journal
+from tokentape_harness.testing.verdicts.saved_journal import entries_of, read_journal
 
 USER = {"role": "user", "content": "Hi"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "send", "arguments": '{"to":"Ada"}'}}

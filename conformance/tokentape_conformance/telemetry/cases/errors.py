@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.telemetry.telemetry_trial import NO_SPAN, NOT_REPORTED, TelemetryTrial
 from tokentape_conformance.trial import Prose
-from tokentape_harness.traces.dialects import error_type
+from tokentape_harness.conversion.traces.dialects import error_type
 
 SOURCE = "OpenTelemetry, recording errors"
 _REMEDY = (

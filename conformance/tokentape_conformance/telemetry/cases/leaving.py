@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.telemetry.cases.spans import expect_spans
 from tokentape_conformance.telemetry.telemetry_trial import TelemetryTrial
-from tokentape_harness.traces.dialects import value_of
+from tokentape_harness.conversion.traces.dialects import value_of
 
 SOURCE = "tokentape, docs/telemetry-truth.md"
 _REMEDY = (

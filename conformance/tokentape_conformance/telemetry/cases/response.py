@@ -5,9 +5,9 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.iterator.wires import with_finish_reason
 from tokentape_conformance.telemetry.telemetry_trial import NOT_REPORTED, TelemetryTrial
-from tokentape_harness.traces.answers import finish_reason
-from tokentape_harness.traces.dialects import read
-from tokentape_harness.traces.values import parsed
+from tokentape_harness.conversion.traces.answers import finish_reason
+from tokentape_harness.conversion.traces.dialects import read
+from tokentape_harness.conversion.traces.values import parsed
 
 SOURCE = "semantic-conventions-genai, model spans"
 _REMEDY = "Read it from the stream's chunks, the last of which may be the only one that has it."

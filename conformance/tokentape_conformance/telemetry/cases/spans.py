@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.telemetry.telemetry_trial import NOT_REPORTED, TelemetryTrial
 from tokentape_conformance.trial import Prose
-from tokentape_harness.traces.dialects import OPENTELEMETRY, Reported, value_of
+from tokentape_harness.conversion.traces.dialects import OPENTELEMETRY, Reported, value_of
 
 SOURCE = "semantic-conventions-genai, model spans"
 

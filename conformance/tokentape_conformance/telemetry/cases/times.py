@@ -10,7 +10,7 @@ from tokentape_conformance.case_registry import case
 from tokentape_conformance.telemetry.observation import Observation
 from tokentape_conformance.telemetry.telemetry_trial import TelemetryTrial
 from tokentape_conformance.trial import Prose
-from tokentape_harness.traces.dialects import Reported, first_chunk
+from tokentape_harness.conversion.traces.dialects import Reported, first_chunk
 
 SPANS, METRICS = "semantic-conventions-genai, model spans", "semantic-conventions-genai, metrics"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.telemetry.telemetry_trial import TelemetryTrial
 from tokentape_conformance.trial import Prose
-from tokentape_harness.traces.dialects import metric
+from tokentape_harness.conversion.traces.dialects import metric
 
 SOURCE = "semantic-conventions-genai, model spans"
 _REMEDY = (
