@@ -68,6 +68,34 @@ async def test_the_result_of_a_tool_is_a_text_of_its_own(drive: Plain) -> None:
 
 
 @both
+async def test_the_result_of_a_tool_is_whole_before_the_model_goes_on(drive: Plain) -> None:
+    """Also one that comes in pieces beside another: what is held of them is shown then, and as the error that it is."""
+    results = [
+        ChatMessage.tool(text, tool_call_id=call, metadata={"is_error": call == "1"})
+        for text, call in [("a fi", "1"), ("two", "2"), ("sh", "1")]
+    ]
+    stream = drive.stream("I lo", *results, "ok", " now", ChatMessage(finish_reason="stop")).filter(hold_to("word"))
+    seen = [message for message in await drive.read(stream) if message.text]
+    assert [(message.text, message.tool_call_id, message.metadata.get("is_error")) for message in seen] == [
+        ("I ", None, None),
+        ("a ", "1", True),
+        ("fish", "1", True),
+        ("two", "2", False),
+        ("look ", None, None),
+        ("now", None, None),
+    ]
+
+
+@both
+async def test_what_is_held_of_a_result_may_stop_the_stream(drive: Plain) -> None:
+    """Then nothing of what the model goes on with is shown."""
+    result = ChatMessage.tool("the key", tool_call_id="1")
+    stream = drive.stream("So ", result, "it is", " this").filter(stop_at(re.compile(r"key\b"), text="[removed]"))
+    assert [message.text for message in await drive.read(stream)] == ["So ", "the ", "[removed]", ""]
+    assert stream.finish_reason == "content_filter"
+
+
+@both
 async def test_what_is_held_comes_before_the_end_of_its_choice(drive: Plain) -> None:
     """A reader that stops at the finish reason has the whole text, in its block."""
     stream = drive.stream(

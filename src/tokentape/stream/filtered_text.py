@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from tokentape.filters.text_filter import FilterChain, TextFilter
 from tokentape.message import ChatMessage, Role
+from tokentape.usage import NOTHING
 
 FilteredField = Literal["text", "reasoning", "refusal"]
 """A field of a chunk that has text for readers."""
@@ -37,3 +38,38 @@ class FilteredChoice:
         self.role: Role | None = None  # of what was received last, beside mere text
         self.goes_on = False
         self.stopped = False
+
+    def go_on(self, role: Role) -> None:
+        """Note that more comes. While a tool's result is open, what follows may end it."""
+        self.goes_on = True
+        is_open = role == "tool"
+        self.text = None if is_open else self.texts.get(("text", None))
+        self.reasoning = None if is_open else self.texts.get(("reasoning", None))
+
+    def end_results(self) -> tuple[list[ChatMessage], bool]:
+        """End the results of tools, as the model goes on only when it has all of them; return what was held of them,
+        and whether that stopped the stream.
+        """
+        held: list[ChatMessage] = []
+        for key, text in [*self.texts.items()]:
+            if key[1] is not None:
+                rest = text.close()
+                if rest:
+                    held.append(only_texts(text.last, {text.field: rest}))
+                if text.stopped is not None:
+                    return held, True
+                del self.texts[key]
+        return held, False
+
+
+def only_texts(chunk: ChatMessage, texts: Mapping[str, str]) -> ChatMessage:
+    """Return a chunk of the same message with these texts alone; a tool's result still tells whether it is an error."""
+    return ChatMessage(
+        role=chunk.role,
+        metadata=chunk.metadata if chunk.role == "tool" else NOTHING,
+        index=chunk.index,
+        block=chunk.block,
+        name=chunk.name,
+        tool_call_id=chunk.tool_call_id,
+        **texts,  # type: ignore[arg-type]
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +15,7 @@ from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text, is_plain_text
 from tokentape.stream.closing import close_iterator
-from tokentape.stream.filtered_text import FilteredChoice, FilteredField, FilteredText
+from tokentape.stream.filtered_text import FilteredChoice, FilteredField, FilteredText, only_texts
 from tokentape.stream.output_metadata import without_tokens
 from tokentape.text_run import TextRun
 from tokentape.usage import TokenUsage, merged
@@ -138,6 +138,11 @@ class StreamFilter:
             return [] if has_content(chunk) else [chunk]
         changed: dict[str, str] = {}
         stopped = False
+        held: list[ChatMessage] = []
+        if chunk.role != "tool" and has_content(chunk):
+            held, stopped = choice.end_results()
+            if stopped:
+                return [*held, *self._ended(chunk, dict.fromkeys(FIELDS, ""))]
         for field in self.fields:
             received = getattr(chunk, field)
             if received:
@@ -151,12 +156,11 @@ class StreamFilter:
                 if shown != received:
                     changed[field] = shown
         if stopped or chunk.finish_reason is not None:
-            return self._ended(chunk, changed)
-        choice.goes_on = True
-        choice.text, choice.reasoning = choice.texts.get(("text", None)), choice.texts.get(("reasoning", None))
+            return [*held, *self._ended(chunk, changed)]
+        choice.go_on(chunk.role)
         if changed:
             chunk = _with_texts(chunk, **changed)
-        return [] if changed and _is_empty(chunk) else [chunk]
+        return held if changed and _is_empty(chunk) else [*held, chunk]
 
     def _ended(self, chunk: ChatMessage, changed: dict[str, str]) -> list[ChatMessage]:
         """Return the last chunk of a choice, and what is held of it, in the block that it came from."""
@@ -170,11 +174,11 @@ class StreamFilter:
             if rest and text_of == result_id and getattr(chunk, field):
                 changed[field] = changed.get(field, getattr(chunk, field)) + rest
             elif rest:
-                held.append(_only_texts(text.last, {field: rest}))
+                held.append(only_texts(text.last, {field: rest}))
         if reason is not None:
             texts: dict[str, str] = {field: getattr(chunk, field) for field in FIELDS}
             texts |= changed
-            chunk = msgspec.structs.replace(_only_texts(chunk, texts), finish_reason=reason, usage=chunk.usage)
+            chunk = msgspec.structs.replace(only_texts(chunk, texts), finish_reason=reason, usage=chunk.usage)
             choice.stopped = True
         elif changed:
             chunk = _with_texts(chunk, **changed)
@@ -194,10 +198,11 @@ class StreamFilter:
         if choice is None or not has_content(chunk):
             return
         choice.role = chunk.role
-        for text in (choice.text, choice.reasoning):
-            if text is not None and text.field != "refusal" and getattr(chunk, text.field):
+        for field in ("text", "reasoning"):
+            text = choice.texts.get((field, None))
+            if text is not None and getattr(chunk, field):
                 text.block = chunk.block
-                text.record = self._received.pieces(chunk.index, text.field, chunk.block).append
+                text.record = self._received.pieces(chunk.index, field, chunk.block).append
 
     def _note_change(self) -> None:
         self.changed = True
@@ -235,17 +240,6 @@ def _is_empty(chunk: ChatMessage) -> bool:
 def _with_texts(chunk: ChatMessage, **texts: str) -> ChatMessage:
     """Return a chunk with other texts, without the tokens in its metadata, which spell what is not shown."""
     return msgspec.structs.replace(chunk, metadata=without_tokens(chunk.metadata), **texts)
-
-
-def _only_texts(chunk: ChatMessage, texts: Mapping[str, str]) -> ChatMessage:
-    return ChatMessage(
-        role=chunk.role,
-        index=chunk.index,
-        block=chunk.block,
-        name=chunk.name,
-        tool_call_id=chunk.tool_call_id,
-        **texts,  # type: ignore[arg-type]
-    )
 
 
 def _joined(run: Item) -> ChatMessage:
