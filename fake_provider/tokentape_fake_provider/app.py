@@ -349,7 +349,7 @@ class App:
             if answer.content_of is not None:
                 content = await self._store.file_content(session, answer.content_of)
                 return answer._replace(tape=msgspec.structs.replace(answer.tape, frames=(Frame(0.0, content),)))
-            if answer.repetition is not None and answer.instant and not answer.faults:
+            if answer.repetition is not None and not answer.faults:
                 kept = _Repeated(answer, entry.model)
                 session.keep_repeated(same, kept, answer.repetition, len(entry.raw_body) + len(answer.tape.body))
             return answer

@@ -91,6 +91,8 @@ CHANGES: Sequence[Step] = (
     lambda app: app.sessions.default.configure(repeat=True),
     lambda app: app.sessions.default.configure(strict=True),
     lambda app: app.sessions.default.configure(timing="synthetic:ttft=0,tps=1000"),
+    lambda app: app.sessions.default.configure(timing="recorded"),
+    lambda app: app.sessions.default.configure(timing="recorded:2"),
     lambda app: app.sessions.default.clear(),
 )
 REQUESTS: Sequence[Step] = (
@@ -132,9 +134,11 @@ def is_the_same_without_kept_answers(steps: Sequence[Step]) -> None:
         assert asyncio.run(run()) == kept
 
 
-def test_an_equal_request_is_not_searched_for_again() -> None:
-    """Once the recordings of a request were all played, the last one answers without a search."""
+@pytest.mark.parametrize("timing", ["instant", "recorded"])
+def test_an_equal_request_is_not_searched_for_again(timing: str) -> None:
+    """Once the recordings of a request were all played, the last one answers without a search, at its own pace too."""
     app = new_app()
+    app.sessions.default.configure(timing=timing)
     app.sessions.default.add_recordings([recording("one"), recording("two")])
 
     async def run() -> list[bytes]:

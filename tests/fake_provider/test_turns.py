@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.fake_provider.test_repeated_answers import CHAT, post
 from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.event_loops.turns import Turns
+from tokentape_fake_provider.event_loops.turns import NextTurn, Turns
 
 
 async def turns_of(*calls: Callable[[], Awaitable[Any]]) -> list[int]:
@@ -60,6 +61,32 @@ def test_a_task_that_is_cancelled_holds_up_no_other() -> None:
 
     asyncio.run(leave())
     asyncio.run(cancel_second())
+
+
+def test_callbacks_of_a_turn_are_called_together_in_the_next() -> None:
+    """What a callback adds is called in the turn after; one that raises holds up no other."""
+    called: list[tuple[str, int]] = []
+    turn = 0
+
+    async def run() -> None:
+        nonlocal turn
+        loop, following = asyncio.get_running_loop(), NextTurn()
+        loop.set_exception_handler(lambda *_: called.append(("raised", turn)))
+
+        def call(name: str) -> None:
+            called.append((name, turn))
+            if name == "a":
+                following.call(loop, partial(call, "c"))
+            if name == "b":
+                raise ValueError
+
+        for name in "abd":
+            following.call(loop, partial(call, name))
+        for turn in range(4):  # noqa: B007 - the callbacks read it
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert called == [("a", 0), ("b", 0), ("raised", 0), ("c", 1), ("d", 1)]
 
 
 @pytest.mark.parametrize(("timing", "expected"), [("synthetic:ttft=10,tps=10", [0, 2, 3]), (None, [0, 0, 0])])

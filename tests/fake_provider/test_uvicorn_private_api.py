@@ -48,30 +48,32 @@ def test_a_cycle_of_httptools_has_what_a_whole_response_sets() -> None:
     assert read | {"waiting_for_100_continue"} <= assigned(httptools_impl.RequestResponseCycle)
 
 
+def new_cycle() -> tuple[Any, Any, list[bytes]]:
+    """A request cycle of httptools, what it calls at its end, and what it has written."""
+    written: list[bytes] = []
+    transport = Mock(write=written.append)
+    ended = Mock()
+    cycle = httptools_impl.RequestResponseCycle(
+        scope={"method": "POST", "http_version": "1.1", "headers": []},
+        transport=transport,
+        flow=FlowControl(transport),
+        logger=Mock(),
+        access_logger=Mock(),
+        access_log=False,
+        default_headers=[],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=True,
+        on_response=ended,
+    )
+    return cycle, ended, written
+
+
 @pytest.mark.parametrize("headers", [[], [("X-a", "b"), ("content-type", "text/event-stream"), ("te", "x")]])
 @pytest.mark.parametrize("status", [200, 429, 599])
 @pytest.mark.parametrize("body", [b"", b"data: 1\n\n"])
 def test_a_whole_response_is_what_uvicorn_sends(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
     """In one write are the bytes that uvicorn sends in two, and the cycle ends in the same state."""
-
-    def new_cycle() -> tuple[Any, Any, list[bytes]]:
-        written: list[bytes] = []
-        transport = Mock(write=written.append)
-        ended = Mock()
-        cycle = httptools_impl.RequestResponseCycle(
-            scope={"method": "POST", "http_version": "1.1", "headers": []},
-            transport=transport,
-            flow=FlowControl(transport),
-            logger=Mock(),
-            access_logger=Mock(),
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=True,
-            on_response=ended,
-        )
-        return cycle, ended, written
 
     cycle, ended, written = new_cycle()
     assert Connection(cycle.receive, cycle.send, cycle.scope).send_whole(status, headers, body)
@@ -88,6 +90,26 @@ def test_a_whole_response_is_what_uvicorn_sends(status: int, headers: list[tuple
     assert [getattr(cycle, name) for name in state] == [getattr(other, name) for name in state]
     assert cycle.message_event.is_set()
     assert ended.call_count == other_ended.call_count == 1
+
+
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"12")]])
+def test_a_frame_is_what_uvicorn_sends(headers: list[tuple[bytes, bytes]]) -> None:
+    """A part of a body has the bytes that uvicorn's `send` writes, and nothing is sent to a client that left."""
+    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    (cycle, _, written), (other, _, expected) = new_cycle(), new_cycle()
+
+    async def send() -> None:
+        await cycle.send(start)
+        await other.send(start)
+        connection = Connection(cycle.receive, cycle.send, cycle.scope)
+        for part in (b"data: 1\n\n", b""):
+            assert connection.write(part) is None
+            await other.send({"type": "http.response.body", "body": part, "more_body": True})
+        cycle.disconnected = True
+        assert connection.write(b"x") is None
+
+    asyncio.run(send())
+    assert b"".join(written) == b"".join(expected)
 
 
 @pytest.mark.parametrize(

@@ -439,7 +439,8 @@ class _Resolution:
     def _of(self, taken: Taken) -> Answer:
         if isinstance(taken.what, Tape):
             answer = self._from_tape(taken.what, taken.by, taken.source)
-            return answer._replace(normalised=self._normalised, repetition=self._repetition)
+            as_recorded = answer.tape is taken.what and answer.steps is None  # else its times may differ each time
+            return answer._replace(normalised=self._normalised, repetition=self._repetition if as_recorded else None)
         assert self._request is not None
         warning = "" if taken.by == "recording" else undeclared_calls(taken.what, self._request.body)
         if warning:

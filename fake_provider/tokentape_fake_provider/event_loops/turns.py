@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 
@@ -46,3 +47,25 @@ class _Line:
                 loop.call_soon(self._pass_on, loop)
                 return
         self._is_taken = False
+
+
+class NextTurn:
+    """Calls callbacks in the next turn of an event loop, all by one of its handles, which cost more than a call."""
+
+    def __init__(self) -> None:
+        self._callbacks = deque[Callable[[], object]]()
+
+    def call(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+        """Call `callback` in the next turn of the loop, always the same one."""
+        if not self._callbacks:
+            loop.call_soon(self._run, loop)
+        self._callbacks.append(callback)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        callbacks, self._callbacks = self._callbacks, deque()
+        try:
+            while callbacks:
+                callbacks.popleft()()
+        finally:
+            for left in callbacks:  # one of them raised
+                self.call(loop, left)

@@ -94,11 +94,17 @@ class Connection:
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """Send a part of the body; return `None` if it is already sent, as nearly always.
 
-        uvicorn's `send` waits only if the client reads too slowly, so it is run to its end here: a task per frame
-        would cost more than the frame.
+        A chunk is written as httptools' cycle writes it. uvicorn's `send` waits only if the client reads too slowly, so
+        otherwise it is run to its end here: a task per frame would cost more than the frame.
         """
+        cycle = self._cycle
+        free = cycle is not None and not cycle.flow.write_paused
+        if free and data and getattr(cycle, "chunked_encoding", False) and not cycle.response_complete:
+            if not cycle.disconnected:
+                cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            return None
         sending = self.send({"type": "http.response.body", "body": data, "more_body": True})
-        if self._cycle is None or self._cycle.flow.write_paused or not asyncio.iscoroutine(sending):
+        if not free or not asyncio.iscoroutine(sending):
             return asyncio.ensure_future(sending)
         try:
             sending.send(None)

@@ -7,10 +7,12 @@ from array import array
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from tokentape_fake_provider.clock import Call, Clock
+from tokentape_fake_provider.event_loops.turns import NextTurn
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP, Connection
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, StepControl
@@ -24,6 +26,7 @@ _FITS_BUFFERS: Final = 262_144
 # Frames that are due are sent in writes of about this many bytes: otherwise a client that reads again after a pause
 # would get everything in one write, which the server would have to buffer.
 _ONE_WRITE: Final = 65_536
+_NEXT_TURNS: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, NextTurn]()
 
 
 def is_untimed(tape: Tape) -> bool:
@@ -161,6 +164,7 @@ class _Player:
         self._began = began
         self._entry = entry
         self._loop = asyncio.get_running_loop()
+        self._next_turn = _NEXT_TURNS.setdefault(self._loop, NextTurn())
         self._left = False
         self._waiter: asyncio.Future[None] | None = None
         self._index = 0
@@ -311,7 +315,7 @@ class _Player:
             return
         if pending is None:
             # uvloop writes to the sockets at the end of a turn of its loop: in the next turn the bytes are sent.
-            self._loop.call_soon(self._sent)
+            self._next_turn.call(self._loop, self._sent)
         else:
             pending.add_done_callback(self._sent)
 

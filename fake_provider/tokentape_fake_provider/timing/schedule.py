@@ -77,8 +77,10 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditio
         case Instant() | Stepped():
             frames = tuple(Frame(0.0, frame.data) for frame in tape.frames)
             return msgspec.structs.replace(tape, frames=frames, start=0.0, end_at=0.0)
+        case Recorded(1.0):
+            return tape
         case Recorded(speed):
-            frames = tuple(Frame(frame.at / speed, frame.data) for frame in tape.frames)
+            frames = tuple(_frame((frame.at / speed, frame.data)) for frame in tape.frames)
             end_at = None if tape.end_at is None else tape.end_at / speed
             return msgspec.structs.replace(tape, frames=frames, start=tape.start / speed, end_at=end_at)
         case Synthetic():
@@ -86,7 +88,7 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditio
         case Profile():
             counts = [max(1, frame.data.count(b"\n\n")) for frame in tape.frames]
             times = _times(counts or [0], timing, stream, conditions)
-            frames = tuple(Frame(at, frame.data) for at, frame in zip(times, tape.frames, strict=False))
+            frames = tuple(map(_frame, zip(times, [frame.data for frame in tape.frames], strict=False)))
             start = headers_at(frames or [Frame(times[0], b"")], timing)
             pause = 0.0
             if tape.end_at is not None and tape.end != "complete":
