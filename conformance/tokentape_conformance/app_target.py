@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -35,6 +35,8 @@ from tokentape_harness.flush.targets import (
 )
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
+
+Options = TypeVar("Options", bound="AppOptions")
 
 
 class AppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +88,15 @@ class AppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not reason:
                 raise UsageError(f"lacks {name} without a reason: {name}=REASON")
         return lacks
+
+
+def read_options(suite: str, kind: type[Options], options: Mapping[str, str]) -> Options:
+    """Parse a suite's options from strings. Raises `UsageError`."""
+    try:
+        return msgspec.convert(dict(options), kind, strict=False)
+    except msgspec.ValidationError as error:
+        known = ", ".join(kind.__struct_fields__)
+        raise UsageError(f"options of the {suite} suite: {error}; the known ones are {known}") from None
 
 
 class AppTarget:

@@ -11,7 +11,6 @@ import pytest
 
 from tokentape_conformance.execution import TIMEOUT_S
 
-PACKAGE = "tokentape_conformance"
 RUN = pytest.StashKey[Any]()
 
 

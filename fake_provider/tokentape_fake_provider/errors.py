@@ -71,9 +71,6 @@ class UnknownDialectError(FakeProviderError, LookupError):
     """A dialect of `openai_chat` that is not in the table."""
 
 
-UnknownDressError = UnknownDialectError
-
-
 class TimingError(FakeProviderError, ValueError):
     """A timing that can't be read, or whose values are invalid."""
 

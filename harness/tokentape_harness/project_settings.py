@@ -54,14 +54,12 @@ def project_normalising(
     normalise: Normalise = None,
     ignore_path: str | Sequence[str] = (),
     ignore_text: str | Sequence[str] = (),
-    *,
-    folder: Path | None = None,
 ) -> Normalising:
     """What is ignored when requests are compared: the project's settings, and these on top. Raises `UsageError`.
 
     Without `normalise` the project decides; paths and texts are added to the project's.
     """
-    project = project_settings(Path.cwd() if folder is None else folder)
+    project = project_settings(Path.cwd())
     try:
         base = as_normalising(project.normalise, project.ignore_path, project.ignore_text)
         own: Any = base if normalise is None else as_normalising(normalise, project.ignore_path, project.ignore_text)

@@ -475,27 +475,6 @@ def test_reasoning(wire: str, fields: dict[str, Any], enabled: Any, effort: Any,
     )
 
 
-@pytest.mark.parametrize(
-    ("wire", "fields", "top"),
-    [
-        ("openai_chat", {}, None),
-        ("openai_chat", {"logprobs": True}, 0),
-        ("openai_chat", {"logprobs": True, "top_logprobs": 3}, 3),
-        ("openai_chat", {"logprobs": False}, None),
-        ("openai_completions", {"logprobs": 2}, 2),
-        ("openai_responses", {"top_logprobs": 2}, 2),
-        ("openai_responses", {"include": ["message.output_text.logprobs"]}, 0),
-        ("gemini", {"generationConfig": {"responseLogprobs": True, "logprobs": 4}}, 4),
-        ("ollama", {"logprobs": True, "top_logprobs": 1}, 1),
-        ("cohere_chat", {"logprobs": True}, 0),
-    ],
-    ids=str,
-)
-def test_log_probabilities(wire: str, fields: dict[str, Any], top: int | None) -> None:
-    """The number of alternatives, 0 for those of the tokens alone."""
-    assert prompt_of(wire, **fields).top_logprobs == top
-
-
 def test_text_beside_results_begins_no_turn() -> None:
     """What the user says in one message with results comes after them, and the results still count as the last ones."""
     messages = [*ANTHROPIC_MESSAGES[:2], {
@@ -633,9 +612,6 @@ FIELDS: dict[str, Any] = {
     "include_reasoning": True,
     "reasoning_format": "hidden",
     "prompt_mode": "reasoning",
-    "logprobs": 3,
-    "top_logprobs": 3,
-    "include": ["message.output_text.logprobs"],
     "verbosity": "low",
     "modalities": ["audio"],
     "response_modalities": ["image"],
@@ -650,9 +626,7 @@ FIELDS: dict[str, Any] = {
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_that_stands_alone_is_read(field: str) -> None:
     """Every field counts without any other, also those that most requests do not have."""
-    body = {"messages": [] if field == "top_logprobs" else [{"role": "user", "content": "Hi"}], field: FIELDS[field]}
-    if field == "top_logprobs":
-        del body["messages"]
+    body = {"messages": [{"role": "user", "content": "Hi"}], field: FIELDS[field]}
     assert read(body) != read({name: value for name, value in body.items() if name != field})
 
 

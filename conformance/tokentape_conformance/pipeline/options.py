@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-import msgspec
-
 from tokentape_conformance.app_target import AppOptions
-from tokentape_harness.errors import UsageError
 
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -44,12 +41,3 @@ class PipelineOptions(AppOptions, frozen=True, forbid_unknown_fields=True):
     kept: float | None = None
     model: str = "tokentape"
     reported_by: str = ""
-
-
-def read_options(options: Mapping[str, str]) -> PipelineOptions:
-    """Parse options from strings. Raises `UsageError`."""
-    try:
-        return msgspec.convert(dict(options), PipelineOptions, strict=False)
-    except msgspec.ValidationError as error:
-        known = ", ".join(PipelineOptions.__struct_fields__)
-        raise UsageError(f"options of the pipeline suite: {error}; the known ones are {known}") from None

@@ -252,9 +252,9 @@ class PipelineTrial(Trial):
         patience = self.options.patience
         return self.bench.frames_until_left(stream, most, min(0.25, patience), patience)
 
-    def enter_reader(self, markers: MarkerTokens | None = None) -> SteppedReader:
+    def enter_reader(self) -> SteppedReader:
         """A reader that stays until the trial ends."""
-        return self._contexts.enter_context(self.reader(markers))
+        return self._contexts.enter_context(self.reader())
 
     def close(self) -> None:
         """Close all readers."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tokentape_conformance.app_target import read_options
 from tokentape_conformance.case_registry import Case, import_cases, registered
 from tokentape_conformance.pipeline import cases
-from tokentape_conformance.pipeline.options import read_options
+from tokentape_conformance.pipeline.options import PipelineOptions
 from tokentape_conformance.pipeline.pipeline import Pipeline
 from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 
@@ -25,7 +26,7 @@ class PipelineSuite:
 
     def load(self, target: str, options: Mapping[str, str]) -> Pipeline:
         """The target, set up, after a first request. Raises `UsageError`, `FlushError`, `PortInUseError`."""
-        return Pipeline(target, read_options(options))
+        return Pipeline(target, read_options(self.name, PipelineOptions, options))
 
     def wires(self, target: Pipeline) -> Sequence[str]:
         """The wire format of the app's own requests; all for a gateway."""

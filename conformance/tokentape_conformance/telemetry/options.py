@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-import msgspec
-
 from tokentape_conformance.app_target import AppOptions
-from tokentape_harness.errors import UsageError
 
 QUIET: Final = 0.3
 """Longer than the intervals of the exporters that the suite sets (s)."""
@@ -41,15 +38,6 @@ class TelemetryOptions(AppOptions, frozen=True, forbid_unknown_fields=True):
     otlp_port: int | None = None
     delay: float = 3.0
     quiet: float | None = None
-
-
-def read_options(options: Mapping[str, str]) -> TelemetryOptions:
-    """Parse options from strings. Raises `UsageError`."""
-    try:
-        return msgspec.convert(dict(options), TelemetryOptions, strict=False)
-    except msgspec.ValidationError as error:
-        known = ", ".join(TelemetryOptions.__struct_fields__)
-        raise UsageError(f"options of the telemetry suite: {error}; the known ones are {known}") from None
 
 
 def environment(url: str, content: Literal["on", "off"], own: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tokentape_conformance.app_target import read_options
 from tokentape_conformance.case_registry import Case, import_cases, registered
 from tokentape_conformance.telemetry import cases
-from tokentape_conformance.telemetry.options import read_options
+from tokentape_conformance.telemetry.options import TelemetryOptions
 from tokentape_conformance.telemetry.telemetry_target import TelemetryTarget
 from tokentape_conformance.telemetry.telemetry_trial import TelemetryTrial
 
@@ -23,7 +24,7 @@ class TelemetrySuite:
 
     def load(self, target: str, options: Mapping[str, str]) -> TelemetryTarget:
         """The target, set up, after a first request. Raises `UsageError`, `FlushError`, `PortInUseError`."""
-        return TelemetryTarget(target, read_options(options))
+        return TelemetryTarget(target, read_options(self.name, TelemetryOptions, options))
 
     def wires(self, target: TelemetryTarget) -> Sequence[str]:
         """The wire format of the app's own requests."""

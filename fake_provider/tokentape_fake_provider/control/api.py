@@ -206,9 +206,9 @@ class Api:
         return hmac.compare_digest(given.strip().encode(), token.encode())
 
 
-def flag(request: Request, name: str, *, default: bool = False) -> bool:
+def flag(request: Request, name: str) -> bool:
     """Return a query parameter that is on or off. Raises `Refused`."""
-    value = request.query_params.get(name, str(int(default))).lower()
+    value = request.query_params.get(name, "0").lower()
     if value not in ("0", "1", "false", "true"):
         raise Refused(400, f"{name} is {value!r}", "use 1 or 0", f"?{name}")
     return value in ("1", "true")

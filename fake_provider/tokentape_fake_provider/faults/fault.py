@@ -60,6 +60,9 @@ class FaultBase(
         if not valid:
             raise FaultError(f"fault {fault_name(self)}: {problem}")
 
+    def _check_wait(self, name: str, value: float | None, limit: str, unit: str = "") -> None:
+        self._check(value is None or 0 <= value < float(limit), f"{name} is {value}{unit}: it must be 0 to {limit}")
+
 
 class _Placed(FaultBase, frozen=True, kw_only=True):
     """A fault at a place between two bytes of the body; by default before the event that ends the answer."""
@@ -91,10 +94,7 @@ class HttpError(FaultBase, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check(400 <= self.status <= 599, f"status is {self.status}: it must be 400 to 599")
-        self._check(
-            self.retry_after is None or 0 <= self.retry_after < 1e9,
-            f"retry_after is {self.retry_after}: it must be 0 to 1e9",
-        )
+        self._check_wait("retry_after", self.retry_after, "1e9")
 
 
 class Overload(FaultBase, frozen=True):
@@ -106,10 +106,7 @@ class Overload(FaultBase, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(
-            self.retry_after is None or 0 <= self.retry_after < 1e9,
-            f"retry_after is {self.retry_after}: it must be 0 to 1e9",
-        )
+        self._check_wait("retry_after", self.retry_after, "1e9")
 
 
 class Quota(FaultBase, frozen=True, kw_only=True):
@@ -145,7 +142,7 @@ class SlowHeaders(FaultBase, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 to 1e15")
+        self._check_wait("for", self.for_ms, "1e15", " ms")
 
 
 class Stall(_Placed, frozen=True, kw_only=True):
@@ -155,37 +152,30 @@ class Stall(_Placed, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 to 1e15")
+        self._check_wait("for", self.for_ms, "1e15", " ms")
 
 
-class Fin(_Placed, frozen=True, kw_only=True):
+class _Closed(_Placed, frozen=True, kw_only=True):
+    """The connection ends at a place."""
+
+    swept_variants = ("before_headers",)
+
+    before_headers: Annotated[bool, Meta(description="nothing is sent before")] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        placed = any(place is not None for place in (self.frame, self.event, self.byte))
+        self._check(
+            not (self.before_headers and placed), "before_headers is a place already: remove frame, event or byte"
+        )
+
+
+class Fin(_Closed, frozen=True, kw_only=True):
     """The connection is closed at a place, without the end of the body (in chunked coding: the last chunk)."""
 
-    swept_variants = ("before_headers",)
 
-    before_headers: Annotated[bool, Meta(description="nothing is sent before")] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        placed = any(place is not None for place in (self.frame, self.event, self.byte))
-        self._check(
-            not (self.before_headers and placed), "before_headers is a place already: remove frame, event or byte"
-        )
-
-
-class Rst(_Placed, frozen=True, kw_only=True):
+class Rst(_Closed, frozen=True, kw_only=True):
     """The connection is reset at a place, after the client has received what comes before it."""
-
-    swept_variants = ("before_headers",)
-
-    before_headers: Annotated[bool, Meta(description="nothing is sent before")] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        placed = any(place is not None for place in (self.frame, self.event, self.byte))
-        self._check(
-            not (self.before_headers and placed), "before_headers is a place already: remove frame, event or byte"
-        )
 
 
 class CleanEnd(_Placed, frozen=True, kw_only=True):
@@ -387,7 +377,6 @@ class CustomFault(FaultBase, frozen=True, kw_only=True):
 
 Refusal: TypeAlias = HttpError | Overload | Quota
 Placed: TypeAlias = Stall | Fin | Rst | CleanEnd | InBandError
-Picked: TypeAlias = Duplicate | Lose
 BuiltInFault: TypeAlias = (
     HttpError
     | Overload

@@ -26,15 +26,12 @@ from tokentape_fake_provider.script.tokenizer import split_tokens
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 WORDS = 60
-# A ZWJ sequence, a skin tone, a flag, a keycap and plain ones: a careless decoder splits them.
-EMOJI = ("👩‍👩‍👧", "👍🏽", "🇯🇵", "3️⃣", "🎉", "🚀", "❤️", "😀")
 
 
-def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en_US", emoji: bool = False) -> str:
+def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en_US") -> str:
     """Text of this many words in sentences and paragraphs, in the locale's language.
 
-    With `emoji` some are put in after sentences, at least one; they don't count as words. Raises
-    `ScriptError` if there is no text in that language.
+    Raises `ScriptError` if there is no text in that language.
     """
     language = _language(text_locale(locale))
     draw = random.Random(f"{seed}")  # noqa: S311 - not for secrets
@@ -53,19 +50,17 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
         sentence[0] = sentence[0].title()
         parts.append(language.connector.join(sentence) + language.end)
         left -= size
-        if emoji and (left <= 0 or draw.random() < 0.3):
-            parts += (" ", draw.choice(EMOJI))
         if left > 0:
             parts.append("\n\n" if draw.random() < 0.15 else " ")
     # Sentences have no space between them where the script is written without spaces.
     return "".join(part for part in parts if part != " ") if language.end.endswith("。") else "".join(parts)
 
 
-def synthetic_tokens(tokens: int, *, seed: int | str = 0, locale: str = "en_US", emoji: bool = False) -> str:
+def synthetic_tokens(tokens: int, *, seed: int | str = 0, locale: str = "en_US") -> str:
     """Text of this many token-like pieces; it may stop in the middle of a sentence."""
     words = max(1, tokens)
     # A longer text does not begin like a shorter one of the same seed, so it is generated anew.
-    while len(pieces := split_tokens(synthetic_text(words, seed=seed, locale=locale, emoji=emoji))) < tokens:
+    while len(pieces := split_tokens(synthetic_text(words, seed=seed, locale=locale))) < tokens:
         words *= 2
     return "".join(pieces[:tokens])
 
@@ -79,7 +74,6 @@ def synthetic_script(
     text: str | None = None,
     reasoning: int = 0,
     tool_calls: Sequence[ToolCall] = (),
-    emoji: bool = False,
     finish_reason: FinishReason | None = None,
     usage: Usage | None = None,
 ) -> Script:
@@ -92,11 +86,11 @@ def synthetic_script(
     for index in range(request.choices if request is not None else 1):
         items: list[Item] = []
         if reasoning > 0:
-            thought = synthetic_text(reasoning, seed=f"{seed} reasoning {index}", locale=locale, emoji=emoji)
+            thought = synthetic_text(reasoning, seed=f"{seed} reasoning {index}", locale=locale)
             items.append(Reasoning(thought))
         content = text
         if content is None:
-            content = synthetic_text(words, seed=f"{seed} text {index}", locale=locale, emoji=emoji)
+            content = synthetic_text(words, seed=f"{seed} text {index}", locale=locale)
         if content:
             items.append(Text(content))
         choices.append(Choice((*items, *tool_calls), finish_reason))

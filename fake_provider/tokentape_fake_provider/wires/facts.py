@@ -44,12 +44,11 @@ def option_paths(
     holder: str = "",
     *,
     max_tokens: str = "max_tokens",
-    temperature: str = "temperature",
     top_p: str = "top_p",
     stop: str = "stop",
 ) -> Mapping[str, str]:
     """Where a request has the common options: the names of its fields, in a field that holds them if there is one."""
-    names = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "stop": stop}
+    names = {"max_tokens": max_tokens, "temperature": "temperature", "top_p": top_p, "stop": stop}
     return {option: f"{holder}.{name}" if holder else name for option, name in names.items() if name}
 
 

@@ -170,10 +170,6 @@ def _streams_arguments(request: ProviderRequest) -> bool:
     return request.stream and either(calling, "streamFunctionCallArguments") is True
 
 
-def _without_partial_arguments(request: ProviderRequest) -> ProviderRequest:
-    return msgspec.structs.replace(request, stream=False)
-
-
 def _call_id(call: ToolCall, choice: int, number: int, request: ProviderRequest) -> str:
     return call.id or make_id(request.seed, f"call {choice} {number}", 8, _IDS)
 

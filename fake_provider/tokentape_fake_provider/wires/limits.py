@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
@@ -10,7 +11,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Allowance(NamedTuple):
-    """So many of a kind in a window, what remains of them, and in how many s the window ends."""
+    """How many of a kind a window allows, how many remain, and in how many s the window ends."""
 
     limit: int
     remaining: int
@@ -38,6 +39,15 @@ def openai_limits(limits: Limits) -> Headers:
 
     It counts requests and tokens only: those of input or output alone are reported as tokens.
     """
+    return _requests_and_tokens(limits, _go_duration)
+
+
+def azure_limits(limits: Limits) -> Headers:
+    """`x-ratelimit-*` with whole seconds, as recorded from Azure."""
+    return _requests_and_tokens(limits, lambda seconds: f"{math.ceil(seconds)}")
+
+
+def _requests_and_tokens(limits: Limits, write: Callable[[float], str]) -> Headers:
     headers: list[tuple[str, str]] = []
     tokens = limits.tokens or limits.input_tokens or limits.output_tokens
     for name, allowance in (("requests", limits.requests), ("tokens", tokens)):
@@ -45,21 +55,7 @@ def openai_limits(limits: Limits) -> Headers:
             headers += (
                 (f"x-ratelimit-limit-{name}", str(allowance.limit)),
                 (f"x-ratelimit-remaining-{name}", str(allowance.remaining)),
-                (f"x-ratelimit-reset-{name}", _go_duration(allowance.reset)),
-            )
-    return tuple(headers)
-
-
-def azure_limits(limits: Limits) -> Headers:
-    """`x-ratelimit-*` with whole seconds, as recorded from Azure."""
-    named = {"requests": limits.requests, "tokens": limits.tokens or limits.input_tokens or limits.output_tokens}
-    headers: list[tuple[str, str]] = []
-    for name, allowance in named.items():
-        if allowance is not None:
-            headers += (
-                (f"x-ratelimit-limit-{name}", str(allowance.limit)),
-                (f"x-ratelimit-remaining-{name}", str(allowance.remaining)),
-                (f"x-ratelimit-reset-{name}", f"{-(-allowance.reset // 1):.0f}"),
+                (f"x-ratelimit-reset-{name}", write(allowance.reset)),
             )
     return tuple(headers)
 
@@ -111,7 +107,7 @@ def cohere_limits(limits: Limits) -> Headers:
 
 
 def no_limits(_limits: Limits) -> Headers:
-    """Google, Amazon and Ollama tell of no limits in headers."""
+    """Google, Amazon and Ollama report no limits in headers."""
     return ()
 
 

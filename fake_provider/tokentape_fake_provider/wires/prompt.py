@@ -122,8 +122,7 @@ class Document(msgspec.Struct, frozen=True):
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks of the model.
 
-    `max_tokens` bounds the output, `stop` ends it, `choices` is the number of answers. `top_logprobs` is the number of
-    alternatives that are reported for each token; `None` if no log probabilities are requested. `citations` is whether
+    `max_tokens` bounds the output, `stop` ends it, `choices` is the number of answers. `citations` is whether
     the answer cites `documents`. `modalities` are the forms of output besides text (`audio`, `image`),
     `audio_format` is the requested one (`wav`, `pcm16`).
     """
@@ -137,7 +136,6 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     choices: int = 1
     seed: int | None = None
-    top_logprobs: int | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     documents: tuple[Document, ...] = ()
     citations: bool = False

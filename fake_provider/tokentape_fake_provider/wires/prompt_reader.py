@@ -20,7 +20,6 @@ from tokentape_fake_provider.wires.reading.options import (
     read_reasoning,
     read_seed,
     read_stop,
-    read_top_logprobs,
     read_verbosity,
 )
 from tokentape_fake_provider.wires.reading.tools import TOOL_FIELDS, read_tool_choice, read_tools
@@ -40,7 +39,7 @@ _BESIDE_MESSAGES: Final = frozenset(
         *TOOL_FIELDS,
         *OPTION_HOLDERS,
         *("mcp_servers", "web_search_options", "search_parameters", "plugins", "tool_choice", "function_call"),
-        *("tool_config", "parallel_tool_calls", "logprobs", "top_logprobs", "include", "verbosity", "text"),
+        *("tool_config", "parallel_tool_calls", "verbosity", "text"),
         *("modalities", "response_modalities", "documents", "citation_options", "audio", "response_format"),
         *("output_config", "output_format", "outputConfig", "format", "additionalModelRequestFields"),
         *("reasoning_effort", "reasoning", "reasoningConfig", "reasoning_config", "thinking", "think"),
@@ -81,7 +80,6 @@ def read_prompt(request: ProviderRequest) -> Prompt:
         stop=read_stop(body),
         choices=request.choices,
         seed=read_seed(body),
-        top_logprobs=read_top_logprobs(body),
         verbosity=read_verbosity(body),
         documents=tuple(documents),
         citations=any(cited for _, cited in sources) or _cites(body),

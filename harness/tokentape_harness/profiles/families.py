@@ -17,6 +17,7 @@ _LEAST, _MOST = CONSTANT, 4.0
 _MOST_NORMAL = 0.4
 _MOST_UNIFORM = 1 / math.sqrt(3)
 _SAMPLE = 4000
+_ENOUGH = 30
 _STEPS = 24
 _LARGE_SHAPE = 10_000
 _STANDARD = NormalDist()
@@ -42,8 +43,8 @@ class Fit(NamedTuple):
     ks: float
 
 
-def fit_family(samples: Sequence[Sample], *, default: Distribution = "lognormal", enough: int = 30) -> Fit:
-    """Mean, jitter and family of these times; the family of fewer than `enough` times is the default.
+def fit_family(samples: Sequence[Sample]) -> Fit:
+    """Mean, jitter and family of these times; fewer than 30 times are taken for log-normal.
 
     The mean is that of the samples. For each family the jitter is the most likely one. A sum of several log-normal
     latencies is treated as log-normal, a sum of several uniform ones as normal.
@@ -56,8 +57,8 @@ def fit_family(samples: Sequence[Sample], *, default: Distribution = "lognormal"
         return Fit("constant", mean, 0.0, 0.0)
     thinned = samples[:: math.ceil(len(samples) / _SAMPLE)]
     families: Sequence[Distribution] = ("lognormal", "gamma", "normal", "uniform")
-    if len(samples) < enough:
-        families = (default,)
+    if len(samples) < _ENOUGH:
+        families = ("lognormal",)
     found: list[tuple[float, Distribution, float]] = []
     for family in families:
         if family == "normal" and spread > _MOST_NORMAL:

@@ -81,10 +81,10 @@ def observed_stream(interaction: Interaction) -> Observed | str:
     return _observed(decoded, _prompt_tokens(request, path), response.stream.start, wire.name)
 
 
-def observed_tape(tape: Tape, wire: str, *, input_tokens: int | None = None) -> Observed | str:
+def observed_tape(tape: Tape, wire: str) -> Observed | str:
     """The same for a tape, at the times of its frames. Raises `DecodeError`."""
     decoded = decode_tape(tape, wire)
-    return _observed(decoded, input_tokens, tape.start, wire) if decoded.streamed else "not streamed"
+    return _observed(decoded, None, tape.start, wire) if decoded.streamed else "not streamed"
 
 
 def _observed(decoded: DecodedResponse, prompt_tokens: int | None, headers: float | None, wire: str) -> Observed | str:

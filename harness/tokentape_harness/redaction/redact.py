@@ -62,12 +62,10 @@ def redact_all(interactions: Iterable[Interaction], rules: RedactionRules = DEFA
     return tuple(_redacted(interaction, rules, []) for interaction in interactions)
 
 
-def redact_request(
-    request: Request, rules: RedactionRules = DEFAULT_RULES, searched: SearchedTexts | None = None
-) -> Request:
+def redact_request(request: Request, rules: RedactionRules = DEFAULT_RULES) -> Request:
     """The request without its secrets, as a cassette holds it: redact a request before comparing it with those."""
-    rules = rules.adding(secrets=credentials_of(Interaction(request, Response()), rules, searched))
-    return without_secrets(request, rules, searched)
+    rules = rules.adding(secrets=credentials_of(Interaction(request, Response()), rules))
+    return without_secrets(request, rules)
 
 
 def without_secrets(request: Request, rules: RedactionRules, searched: SearchedTexts | None = None) -> Request:
@@ -113,9 +111,9 @@ def credentials_of(
     return tuple(dict.fromkeys(value for value in values if is_distinct(value) and value not in rules.placeholders))
 
 
-def redact_uri(uri: str, rules: RedactionRules = DEFAULT_RULES) -> str:
+def redact_uri(uri: str) -> str:
     """A URI without its userinfo and the keys in its query; nothing else is changed."""
-    return _uri(uri, rules, lambda _: None)
+    return _uri(uri, DEFAULT_RULES, lambda _: None)
 
 
 def _redacted(

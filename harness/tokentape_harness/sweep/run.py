@@ -39,7 +39,6 @@ def run_sweep(
     *,
     name: str = "",
     clock: str = "automatic",
-    match: bool = False,
     times: int | None = 1,
     patience_s: float | None = None,
     parallel: int = 0,
@@ -54,7 +53,7 @@ def run_sweep(
     def run(cell: Cell, complete: Any) -> tuple[Any, CellResult]:
         session = provider.create_session(clock=clock)
         session_provider = FakeProvider(provider, session)
-        set_up_session(session, subject, cell, match=match, times=times, patience_s=patience_s)
+        set_up_session(session, subject, cell, times=times, patience_s=patience_s)
         try:
             complete, result = _run_cell(client, session_provider, cell, complete)
         finally:

@@ -43,16 +43,6 @@ class WireDecoder(Protocol):
         """Finish decoding at the end of the input. Raises `TruncatedStreamError` if no terminal event was received."""
 
 
-class CompleteDecoder(Protocol):
-    """A decoder that can also read responses that are not streamed."""
-
-    @classmethod
-    def decode_complete(cls, body: bytes, headers: Mapping[str, str] = NOTHING) -> ChatOutput:
-        """Decode a whole response body; `headers` (lower-case names) are the response's, if they are known.
-
-        Some formats report usage only in headers. Raises `DecodeError`, or `ProviderError` if the body is an error."""
-
-
 class Wire(NamedTuple):
     """One wire format: its name and its decoder."""
 
@@ -60,7 +50,11 @@ class Wire(NamedTuple):
     decoder: type[WireDecoder]
 
     def decode_complete(self, body: bytes, headers: Mapping[str, str] = NOTHING) -> ChatOutput:
-        """Decode the body of a response that was not streamed; `headers` as in `CompleteDecoder`."""
+        """Decode the body of a response that was not streamed, by the decoder's class method of this name.
+
+        `headers` (lower-case names) are the response's, if they are known: some formats report usage only there.
+        Raises `DecodeError`, or `ProviderError` if the body is an error.
+        """
         decode = getattr(self.decoder, "decode_complete", None)
         if decode is None:
             raise UnknownWireError(f"wire format {self.name!r} reads streams only: its decoder has no decode_complete")

@@ -141,9 +141,6 @@ def _fields(event: GrammarEvent) -> Fields:
     return {"type": TEXT, **_FIELDS.get(_type(event), {})}
 
 
-_WHOLES = {"text": "output_text", "refusal": "refusal", "arguments": "function_call_arguments"}
-
-
 def _agree(events: Sequence[GrammarEvent]) -> Iterator[Problem]:
     """Wholes equal their joined deltas, items keep their ids, and the last event's output has the stream's items."""
     joined: dict[tuple[Any, ...], str] = {}

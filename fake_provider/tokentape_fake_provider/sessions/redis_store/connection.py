@@ -208,8 +208,3 @@ class Presence:
             self._reading.cancel()
             with suppress(asyncio.CancelledError):
                 await self._reading
-
-
-def process_of(name: str) -> str:
-    """The host and the process id in the name of a process."""
-    return name.removeprefix(NAME).rpartition("-")[0]

@@ -32,8 +32,8 @@ def _fixed(size: int) -> Dimensions:
     return Dimensions(size, size)
 
 
-def _up_to(full: int, default: int = 0, least: int = 1) -> Dimensions:
-    return Dimensions(default or full, full, least=least)
+def _up_to(full: int, default: int = 0) -> Dimensions:
+    return Dimensions(default or full, full, least=1)
 
 
 def _one_of(default: int, *sizes: int) -> Dimensions:

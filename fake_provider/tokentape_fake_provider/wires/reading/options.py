@@ -1,4 +1,4 @@
-"""Reads what a request asks of the output: its limits, its form, log probabilities and reasoning."""
+"""Reads what a request asks of the output: its limits, its form and reasoning."""
 
 from __future__ import annotations
 
@@ -65,22 +65,6 @@ def read_stop(body: Mapping[str, Any]) -> tuple[str, ...]:
 def read_seed(body: Mapping[str, Any]) -> int | None:
     """The seed."""
     return whole(_option(body, _SEED))
-
-
-def read_top_logprobs(body: Mapping[str, Any]) -> int | None:
-    """The number of alternatives for each token; `None` if no log probabilities are requested."""
-    config = as_object(either(body, "generationConfig"))
-    requested, number = body.get("logprobs"), whole(body.get("top_logprobs"))
-    if either(config, "responseLogprobs") is True:
-        return whole(config.get("logprobs")) or 0
-    if (alternatives := whole(requested)) is not None:  # of completions: the number itself
-        return alternatives
-    if requested is True:
-        return number or 0
-    if "message.output_text.logprobs" in strings(body.get("include")):
-        return number or 0
-    # Responses and Ollama have no need of a flag beside it.
-    return number if number and requested is None and "messages" not in body else None
 
 
 def read_verbosity(body: Mapping[str, Any]) -> Any:

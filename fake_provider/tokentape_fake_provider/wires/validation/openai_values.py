@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
 from tokentape_fake_provider.errors import BadRequestError
@@ -133,11 +133,11 @@ def check_name(param: str, name: Any, *, own: bool = True) -> None:
         )
 
 
-def check_tools_for(body: Mapping[str, Any], *, names: Iterable[str] = ("tool_choice", "parallel_tool_calls")) -> None:
+def check_tools_for(body: Mapping[str, Any]) -> None:
     """What says how tools are called needs tools."""
     if body.get("tools"):
         return
-    for name in names:
+    for name in ("tool_choice", "parallel_tool_calls"):
         if body.get(name) is not None:
             raise BadRequestError(
                 f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified.", param=name
