@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     raw_requestline: bytes
 
     def parse_request(self) -> bool:
-        """Note what is no request of HTTP/1."""
+        """Note what is not a request of HTTP/1."""
         for start, what, instead in _OTHERS:
             if self.raw_requestline.startswith(start):
                 self.server.sink.refused = f"{what}, which is not received: set {instead}"

@@ -103,7 +103,7 @@ class TelemetryTarget(AppTarget):
         requests = journal.forgotten + len(journal.entries)
         timeline = Timeline(time.time())
         markers = SCENARIOS[scenario](self._stage(), timeline)
-        # Embeddings, moderations and lists of models are no calls of a model that generates.
+        # Embeddings, moderations and lists of models are not calls of a model that generates.
         entries = [entry for entry in journal.since(requests)[0] if entry.wire in WIRES]
         if not entries:
             raise FlushError(f"{self.app_bench.target} sent the provider no request")

@@ -40,7 +40,7 @@ def check_beside_content(body: Mapping[str, Any]) -> None:
 
 
 def create_content(cache: PromptCache, body: Mapping[str, Any], seed: str, created: int, now: float) -> dict[str, Any]:
-    """Keep a content. Raises `BadRequestError` for one without a model, or with a lifetime that is no duration."""
+    """Keep a content. Raises `BadRequestError` for one without a model, or with a lifetime that is not a duration."""
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise BadRequestError("CreateCachedContentRequest.cached_content.model: Model is required", param="model")

@@ -119,7 +119,7 @@ def detail_of(entry: Entry, session: Session, tools: ExchangeTools | None) -> Ca
 def _decoded(entry: Entry, tools: ExchangeTools | None) -> Decoded:
     wire = entry.wire
     if tools is None or wire is None or entry.payload is None or entry.status == SWITCHING_PROTOCOLS:
-        return Decoded()  # the messages of a WebSocket are no stream of this wire format
+        return Decoded()  # the messages of a WebSocket are not a stream of this wire format
     return tools.decode(exchange_of(entry).tape, wire)
 
 

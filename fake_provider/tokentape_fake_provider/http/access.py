@@ -30,7 +30,7 @@ class Access(NamedTuple):
 
     @classmethod
     def of(cls, origins: Sequence[str]) -> Access:
-        """Return the access of origins as a user writes them. Raises `SettingError` for what is no origin."""
+        """Return the access of origins as a user writes them. Raises `SettingError` for what is not an origin."""
         return cls(tuple(map(_as_origin, origins)))
 
     def allows_origin(self, origin: str) -> bool:

@@ -23,7 +23,7 @@ SEARCH_SECONDS: Final = 0.25
 # An escaped character, or a class, whose first bracket does not end it.
 _ONE_ITEM: Final = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*+\]", re.DOTALL)
 _TOKEN: Final = re.compile(r"[()]|\{(\d+)|.", re.DOTALL)
-# `regex` reads what is no quantifier as fuzzy matching: `{e}`.
+# `regex` reads what is not a quantifier as fuzzy matching: `{e}`.
 _BRACES: Final = re.compile(r"(\\.)|\{(?!(?:\d+,?\d*|,\d*)\})", re.DOTALL)
 _LONGEST_SHOWN: Final = 80
 

@@ -36,7 +36,7 @@ def answer_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: st
     except SchemaError:
         if prompt.output.kind in ("schema", "enum"):
             raise
-        return plain_text(prompt, simulation, seed=seed, locale=locale)  # what stands in the prompt is no schema
+        return plain_text(prompt, simulation, seed=seed, locale=locale)  # what stands in the prompt is not a schema
     bare = prompt.output.kind == "enum" and isinstance(value, str)
     return value if bare else msgspec.json.encode(value).decode()
 

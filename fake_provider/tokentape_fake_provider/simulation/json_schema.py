@@ -61,7 +61,7 @@ def never(place: str) -> Schema:
 
 
 def read_schema(document: Mapping[str, Any] | bool) -> Schema:
-    """The schema in one form. Raises `SchemaError`, which names the place, for what is no schema."""
+    """The schema in one form. Raises `SchemaError`, which names the place, for what is not a schema."""
     return _Reader(document).read_document()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _POOL: Final = 40
 _FAKER: Final = Lock()
 
-# By the last words of a name: `billingCity` and `city` are cities, `company_name` is no person's name.
+# By the last words of a name: `billingCity` and `city` are cities, `company_name` is not a person's name.
 KINDS: Final[Mapping[str, str]] = {
     name: kind
     for kind, names in {
@@ -69,7 +69,7 @@ KINDS: Final[Mapping[str, str]] = {
     for name in names.split()
 }
 
-# Whose names are no persons' names.
+# Whose names are not persons' names.
 _THINGS: Final = frozenset(
     (
         *("product", "item", "file", "project", "event", "tool", "function", "model", "field", "column", "table"),

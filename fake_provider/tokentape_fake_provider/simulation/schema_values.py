@@ -54,7 +54,7 @@ def schema_value(schema: Mapping[str, Any] | bool, *, seed: str, locale: str = "
     """A value that is valid by the schema; the same arguments give the same value.
 
     Strings are filled by the names of their properties (`email`, `city`). Recursive schemas end. Raises
-    `SchemaError`, whose message names the place in the schema, for one that no value satisfies or that is no schema.
+    `SchemaError`, whose message names the place in the schema, for one that no value satisfies or that is not a schema.
     """
     try:
         whole = read_schema(schema)

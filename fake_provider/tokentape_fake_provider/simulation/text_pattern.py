@@ -44,7 +44,7 @@ _USUALLY_LONGEST: Final = 1000
 
 @lru_cache(maxsize=1024)
 def compile_pattern(pattern: str, place: str) -> BoundedPattern:
-    """The pattern, compiled from its ECMA-262 spelling. Raises `SchemaError` for what is no regular expression."""
+    """The pattern, compiled from its ECMA-262 spelling. Raises `SchemaError` for what is not a regular expression."""
     if not isinstance(pattern, str):
         raise SchemaError(f"`{place}` is not a string: use a regular expression.")
     try:

@@ -109,7 +109,7 @@ class WireFacts(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: bool = True
     """Whether a 429 has a header with the time to wait."""
     error_paths: str = ""
-    """How paths begin that are no wire format's own and whose clients read its errors: a regular expression."""
+    """How paths begin that belong to no wire format, but whose clients read its errors: a regular expression."""
     error_headers: tuple[tuple[bytes, bytes], ...] = ()
     """Headers of clients that read its errors, and how their values begin, in lower case."""
     model_list: ModelList = OPENAI_MODELS

@@ -41,7 +41,7 @@ def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
     """The named segments of a path that matches one of the patterns, else `None`; `{name*}` is several segments.
 
     A path may be below the prefix of a gateway: `/gateway/v1/messages` is `/v1/messages`. Names that begin with `_` are
-    left out: they are no part of the request.
+    left out: they are not part of the request.
     """
     for expression in _compiled(tuple(patterns)):
         if match := expression.fullmatch(path):

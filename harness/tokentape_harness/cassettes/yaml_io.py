@@ -115,7 +115,7 @@ def _placed(construct: Any) -> Any:
 
 
 def _binary(loader: Any, node: Any) -> bytes:
-    """Decode base64; PyYAML skips what is none."""
+    """Decode base64; PyYAML skips what is not base64."""
     return base64.b64decode("".join(loader.construct_scalar(node).split()), validate=True)
 
 

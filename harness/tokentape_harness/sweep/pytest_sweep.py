@@ -113,7 +113,7 @@ def swept_cell(item: pytest.Item) -> SweptCell | None:
 def waiting_s(item: pytest.Item) -> float | None:
     """How long the client of a cell may wait for a silent server in real time, in s; 0 if its server is not silent.
 
-    `None` for a test that must run in its turn: one without a fault, or that is no cell.
+    `None` for a test that must run in its turn: one without a fault, or that is not a cell.
     """
     swept = swept_cell(item)
     if swept is None or swept.cell.fault is None or not swept.settings.parallel:

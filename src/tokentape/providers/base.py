@@ -61,7 +61,7 @@ class ChatProvider(abc.ABC):
 
     Subclasses set the wire format and build a request body from messages. `default_options` are added to each
     request body unchanged; a call's own options replace them. Nothing is retried. Raises `ConfigurationError` if there
-    is no model, if the base URL is invalid, or if an HTTP client has the wrong type.
+    is not a model name, if the base URL is invalid, or if an HTTP client has the wrong type.
     """
 
     provider: ClassVar[str]

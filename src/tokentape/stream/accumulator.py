@@ -316,7 +316,7 @@ def is_plain_text(chunk: Any) -> TypeGuard[ChatMessage]:
 
 
 def has_more_than_text(chunk: ChatMessage) -> bool:
-    """Whether a chunk must be folded at once, as it contains more than text. Raises `DecodeError` if it is no chunk."""
+    """Whether a chunk has more than text, so must be folded at once. Raises `DecodeError` if it is not a chunk."""
     try:
         return bool(
             chunk.tool_call_deltas

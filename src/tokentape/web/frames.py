@@ -133,7 +133,7 @@ def error_report(error: BaseException) -> str:
 
 
 def require_message(message: object) -> None:
-    """Raise ConfigurationError for an item of a stream that is no message."""
+    """Raise ConfigurationError for an item of a stream that is not a message."""
     if not isinstance(message, ChatMessage):
         raise ConfigurationError(
             f"the stream has sent an item of the type {type(message).__name__}; it must be a ChatMessage: pass the "

@@ -78,7 +78,7 @@ def wsgi_stream(
     the server gives access to the connection (gunicorn, Werkzeug and Waitress do); without it, when the server fails
     to send, often one or two frames later.
 
-    Raises ConfigurationError for an async stream, for what is no stream, and for an unknown format.
+    Raises ConfigurationError for an async stream, for what is not a stream, and for an unknown format.
     """
     timeouts = Timeouts(heartbeat, idle_timeout, clock)
     timeouts.check()

@@ -26,7 +26,7 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 _MIN_RUN = 16
 _MAX_RUN = 256
 _KEPT_FIRST_BYTES = 256
-"""The number of bytes that are kept to recognise a body that is no stream."""
+"""The number of bytes that are kept to recognise a body that is not a stream."""
 EXCERPT = 60
 """The number of bytes of a document that an error quotes."""
 

@@ -226,7 +226,7 @@ class _Reader:
 
 
 def is_text_alone(item: Mapping[str, Any]) -> bool:
-    """Whether a message is a role that is no tool's, and a text."""
+    """Whether a message is a role other than a tool's, and a text."""
     return item.keys() == _PLAIN and item["role"] in _SPEAKERS and isinstance(item["content"], str)
 
 

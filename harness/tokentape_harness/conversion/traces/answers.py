@@ -169,7 +169,7 @@ def _items(parts: tuple[Any, ...]) -> Iterator[Item]:
             case Text() | Refusal() | ToolCall():
                 yield part
             case Reasoning():
-                # An id in the place of a signature (Responses) is none.
+                # Responses has an id in the place of a signature.
                 yield msgspec.structs.replace(part, signature="") if part.signature.startswith("rs_") else part
             case ToolResult() | Media() | Unknown():
                 pass

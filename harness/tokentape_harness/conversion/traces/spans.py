@@ -61,7 +61,7 @@ def _belongs(answer: Span, span: Span) -> bool:
 
 
 def exchange_of_span(span: Span) -> TracedExchange | None:
-    """The exchange in a span; `None` for a span that is no call of a model."""
+    """The exchange in a span; `None` for a span that is not a model call."""
     details = next((event for event in span.events if event.name == _DETAILS), None)
     attributes = span.attributes if details is None else {**span.attributes, **details.attributes}
     if not _is_model_call(attributes, span.events):

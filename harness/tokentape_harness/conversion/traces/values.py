@@ -33,7 +33,7 @@ def parsed(value: Any) -> Any:
 
 
 def is_cut_off(value: Any) -> bool:
-    """Whether a text begins as JSON and is none: an exporter has cut it off at its limit."""
+    """Whether a text begins as JSON but is not valid: an exporter has cut it off at its limit."""
     return isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and isinstance(parsed(value), str)
 
 

@@ -175,7 +175,7 @@ _COUNT_HEADERS = {
 
 
 def _header_metrics(headers: Mapping[str, str]) -> dict[str, int]:
-    """Return the metrics in the headers of a response that is not streamed; values that are no numbers are ignored."""
+    """Return the metrics in the headers of a response that is not streamed; values that are not numbers are ignored."""
     values = {field: headers.get(name, "") for name, field in _COUNT_HEADERS.items()}
     return {field: number for field in values if (number := count(values, field)) is not None}
 
