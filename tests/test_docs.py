@@ -130,3 +130,16 @@ def test_prose_wraps(name: str) -> None:
         if len(line) > 120 and not code and not line.startswith(("|", "    ", "#")):
             long.append(number)
     assert long == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_rows_of_tables_are_as_wide_as_their_heads(name: str) -> None:
+    """A cell beyond the last column of a table would not be shown."""
+    head, code, odd = 0, False, []
+    for number, line in enumerate((REPOSITORY / name).read_text().splitlines(), 1):
+        code ^= line.lstrip().startswith("```")
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") and not code else 0
+        head = cells and (head or cells)
+        if cells != head:
+            odd.append(number)
+    assert odd == []

@@ -71,6 +71,9 @@ class UnknownDialectError(FakeProviderError, LookupError):
     """A dialect of `openai_chat` that is not in the table."""
 
 
+UnknownDressError = UnknownDialectError  # the former name, which is kept
+
+
 class TimingError(FakeProviderError, ValueError):
     """A timing that can't be read, or whose values are invalid."""
 

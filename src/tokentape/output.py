@@ -54,3 +54,9 @@ class ChatOutput(msgspec.Struct, frozen=True):
     def provider_finish_reason(self) -> str | None:
         """The provider's own value for why the first choice ended."""
         return self.messages[0].provider_finish_reason
+
+    def raise_for_error(self) -> ChatOutput:
+        """Return this output, or raise the error that broke the stream."""
+        if self.error is not None:
+            raise self.error
+        return self

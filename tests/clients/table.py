@@ -25,6 +25,7 @@ _HEAD: Final = (
     "Finish reason",
     "Usage",
     "Requests",
+    "Base URL from",
 )
 
 

@@ -66,6 +66,14 @@ async def test_status_is_failed_after_an_error(drive: Plain) -> None:
     with pytest.raises(OSError, match="gone"):
         await drive.read(stream)
     assert (stream.status, stream.error, stream.get_chat_output().error) == ("failed", error, error)
+    with pytest.raises(OSError, match="gone"):
+        stream.get_chat_output().raise_for_error()
+
+
+def test_an_output_without_an_error_raises_none() -> None:
+    """`raise_for_error` returns the output of a complete stream."""
+    output = SYNC.stream("a").get_chat_output()
+    assert output.raise_for_error() is output
 
 
 @both
