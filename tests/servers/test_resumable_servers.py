@@ -7,11 +7,15 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from tests.environments import UnavailableError
+from tests.servers.setups.nginx import nginx
+from tests.servers.setups.proxies import caddy
 from tests.servers.setups.servers import (
     Configure,
     daphne,
@@ -40,18 +44,35 @@ ONE_REQUEST_AT_A_TIME = {"gunicorn sync"}
 ID = re.compile(rb"^id: (\S+)$", re.MULTILINE)
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+COMPRESSES = ("gzip on", "gzip_types text/event-stream", "gzip_min_length 0", "gzip_proxied any")
+PROXIES: dict[str, Configure] = {
+    "nginx": nginx(),
+    "nginx that keeps connections, compresses, and waits 1 s": nginx(
+        "proxy_http_version 1.1", 'proxy_set_header Connection ""', "proxy_read_timeout 1s", *COMPRESSES
+    ),
+    "Caddy": caddy(),
+}
+
+
+@pytest.fixture(scope="module", params=[*SERVERS, *PROXIES])
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Site]]:
-    """Each server, with its name."""
-    configure: Configure = SERVERS[request.param]
-    with running(configure, "http://127.0.0.1:1") as site:
-        yield request.param, site
+    """Each server, and each proxy before uvicorn, with its name."""
+    name: str = request.param
+    with running(SERVERS.get(name, SERVERS["uvicorn"]), "http://127.0.0.1:1") as site:
+        if name in SERVERS:
+            yield name, site
+            return
+        try:
+            with running(PROXIES[name], f"http://127.0.0.1:{site.port}") as proxy:
+                yield name, replace(site, port=proxy.port)
+        except UnavailableError as error:
+            pytest.skip(str(error))
 
 
 def cut(site: Site, id: str, events: int) -> list[bytes]:  # noqa: A002
     """The ids of the first events of a response, after which its connection is reset."""
     with socket.create_connection(("127.0.0.1", site.port), 20) as connection:
-        connection.sendall(f"POST /{id} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+        connection.sendall(f"POST /{id} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
         received = b""
         while len(ids := ID.findall(received)) < events:
             piece = connection.recv(65_536)
