@@ -5,7 +5,9 @@ A case is a function under `@case`; a suite knows its targets and wire formats; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tokentape_fake_provider.errors import lazy_exports
 
 if TYPE_CHECKING:
     from tokentape_conformance.adapters.anthropic_sdk import adapter as anthropic_sdk_adapter
@@ -127,13 +129,4 @@ _LAZY = {
     "tokentape_adapter": "adapters.tokentape:adapter",
 }
 
-
-def __getattr__(name: str) -> Any:
-    from tokentape_fake_provider.errors import lazy_export
-
-    globals()[name] = value = lazy_export(__name__, _LAZY, name, "harness")
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _LAZY, "harness")

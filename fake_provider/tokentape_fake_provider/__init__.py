@@ -7,9 +7,10 @@ with FakeProviderServer() as server:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokentape_fake_provider import errors
+from tokentape_fake_provider.errors import lazy_exports
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.app import create_app
@@ -160,13 +161,4 @@ _LAZY = {
     "parse_timing": "timing",
 }
 
-
-def __getattr__(name: str) -> Any:
-    from tokentape_fake_provider.errors import lazy_export
-
-    globals()[name] = value = lazy_export(__name__, _LAZY, name, "fake-provider")
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _LAZY, "fake-provider")

@@ -29,7 +29,8 @@ FakeProviderError
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
@@ -208,13 +209,23 @@ def extra_needed(extra: str, by: str) -> Iterator[None]:
         ) from None
 
 
-def lazy_export(package: str, table: Mapping[str, str], name: str, extra: str) -> Any:
-    """Import what a package exports by this name; `table` has its module, and `:attribute` if the names differ.
+def lazy_exports(
+    package: str, table: Mapping[str, str], extra: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package that imports each name which it exports when it is first used.
 
-    Raises `AttributeError` for a name that is not in the table, `MissingExtraError`.
+    `table` has the module of each name, and `:attribute` if the names differ. `__getattr__` raises `AttributeError` for
+    a name that is not in the table, and `MissingExtraError`.
     """
-    if name not in table:
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    module, _, attribute = table[name].partition(":")
-    with extra_needed(extra, f"{package}.{name}"):
-        return getattr(import_module(f"{package}.{module}"), attribute or name)
+    exporting = sys.modules[package]
+
+    def get(name: str) -> Any:
+        if name not in table:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module, _, attribute = table[name].partition(":")
+        with extra_needed(extra, f"{package}.{name}"):
+            value = getattr(import_module(f"{package}.{module}"), attribute or name)
+        setattr(exporting, name, value)
+        return value
+
+    return get, lambda: sorted(exporting.__all__)

@@ -5,8 +5,9 @@ The fixtures `fake_provider` and `fake_provider_env` come with the pytest plugin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tokentape_fake_provider.errors import lazy_exports
 from tokentape_harness import errors
 
 if TYPE_CHECKING:
@@ -83,13 +84,4 @@ _LAZY = {
     "write_cassette": "cassettes.writer",
 }
 
-
-def __getattr__(name: str) -> Any:
-    from tokentape_fake_provider.errors import lazy_export
-
-    globals()[name] = value = lazy_export(__name__, _LAZY, name, "harness")
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _LAZY, "harness")

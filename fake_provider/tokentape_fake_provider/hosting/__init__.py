@@ -9,16 +9,14 @@ client = openai.OpenAI(
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tokentape_fake_provider.errors import lazy_export
+from tokentape_fake_provider.errors import lazy_exports
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.hosting.in_process import InProcessProvider
 
 __all__ = ["InProcessProvider"]
 
-
-def __getattr__(name: str) -> Any:
-    # The recording proxy uses the server's thread alone.
-    return lazy_export(__name__, {"InProcessProvider": "in_process"}, name, "fake-provider")
+# The recording proxy uses the server's thread alone.
+__getattr__, __dir__ = lazy_exports(__name__, {"InProcessProvider": "in_process"}, "fake-provider")

@@ -15,17 +15,13 @@ In a locustfile of your own:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from tokentape_fake_provider.errors import lazy_export
+from tokentape_fake_provider.errors import lazy_exports
 
 if TYPE_CHECKING:
     from tokentape_harness.load.stream_user import StreamUser
 
 __all__ = ["StreamUser"]
 
-_EXPORTS: Final = {"StreamUser": "load.stream_user"}
-
-
-def __getattr__(name: str) -> Any:
-    return lazy_export("tokentape_harness", _EXPORTS, name, "load")
+__getattr__, __dir__ = lazy_exports(__name__, {"StreamUser": "stream_user"}, "load")

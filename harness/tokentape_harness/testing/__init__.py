@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tokentape_fake_provider.errors import lazy_exports
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.verdict.finding import Verdict
@@ -33,13 +35,4 @@ _LAZY = {
     "sdk_environment": "sdk_environment",
 }
 
-
-def __getattr__(name: str) -> Any:
-    from tokentape_fake_provider.errors import lazy_export
-
-    globals()[name] = value = lazy_export(__name__, _LAZY, name, "harness")
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _LAZY, "harness")
