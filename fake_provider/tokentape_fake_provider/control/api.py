@@ -49,6 +49,18 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
 """The handlers of each path, by method."""
 T = TypeVar("T")
 
+_REFUSALS: Final[Mapping[type, tuple[int, str]]] = {
+    UnknownSessionError: (404, f"POST {CONTROL_PATH}/sessions creates one"),
+    SessionExistsError: (409, "delete it, or use another id"),
+    CassetteExistsError: (409, "use another name"),
+    CassetteAccessError: (404, "name a file below a cassette folder"),
+    StreamOverError: (409, "the journal shows what was sent"),
+    StepTimeoutError: (504, "give it a longer timeout (s), or see who is to read"),
+    StoreUnavailableError: (503, "try again when it is there"),
+    FakeProviderError: (400, f"see {DOCUMENT}"),
+}
+"""The status of each error and what to do about it; a subclass counts before its base."""
+
 
 class Api:
     """Gives handlers the configuration, the sessions and the content of requests."""
@@ -142,26 +154,13 @@ class Api:
             return await handler(self, request)
         except Refused as refused:
             return refusal(request, refused)
-        except UnknownSessionError as error:
-            return refusal(request, Refused(404, str(error), f"POST {CONTROL_PATH}/sessions creates one"))
-        except SessionExistsError as error:
-            return refusal(request, Refused(409, str(error), "delete it, or use another id"))
-        except CassetteExistsError as error:
-            return refusal(request, Refused(409, str(error), "use another name"))
-        except CassetteAccessError as error:
-            return refusal(request, Refused(404, str(error), "name a file below a cassette folder"))
-        except StreamOverError as error:
-            return refusal(request, Refused(409, str(error), "the journal shows what was sent"))
-        except StepTimeoutError as error:
-            return refusal(request, Refused(504, str(error), "give it a longer timeout (s), or see who is to read"))
-        except StoreUnavailableError as error:
-            return refusal(request, Refused(503, str(error), "try again when it is there"))
         except FaultNotApplicableError as error:
             return refusal(request, Refused(409, f"the fault can't be applied: {error}", "name another place or fault"))
         except FaultError as error:
             return refusal(request, Refused(400, str(error), f"see {DOCUMENT}", f"$.faults{error.where}"))
         except FakeProviderError as error:
-            return refusal(request, Refused(400, str(error), f"see {DOCUMENT}"))
+            status, remedy = next(found for kind in type(error).__mro__ if (found := _REFUSALS.get(kind)))
+            return refusal(request, Refused(status, str(error), remedy))
         except ClientLeft:
             return refusal(request, Refused(400, "the client left", "send the whole body"))
         except RecursionError:

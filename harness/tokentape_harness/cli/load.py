@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,7 @@ from tokentape_harness.errors import LoadError
 from tokentape_harness.flush.request_options import header_of
 from tokentape_harness.load.page import load_page
 from tokentape_harness.load.plan import Plan, run_plan
-from tokentape_harness.load.provider_times import ProviderJournal
+from tokentape_harness.load.provider_times import ProviderJournal, ProviderTimes
 from tokentape_harness.load.report import summarise
 from tokentape_harness.load.requirement import read_requirements
 from tokentape_harness.load.sample import read_samples
@@ -95,22 +96,12 @@ def load(
     if provider is not None:
         _check_url(provider, "--provider")
     requirements = read_requirements(require or ())
-    if page is not None and page.is_dir():
-        raise typer.BadParameter(f"{page} is a folder", param_hint="--html")
-    if page is not None and not page.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {page.parent}", param_hint="--html")
-    settings = {}
-    if key_env is not None:
-        if not os.environ.get(key_env):
-            raise typer.BadParameter(f"{key_env} is not set", param_hint="--key-env")
-        settings["api_key"] = os.environ[key_env]
+    if page is not None:
+        _check_page(page)
+    settings = {} if key_env is None else {"api_key": _key(key_env)}
     client_for(wire, model, **settings).close()
     journal = ProviderJournal(provider or url, session, token)
-    missing = journal.missing()
-    if missing is not None and provider is not None:
-        raise LoadError(f"no journal of a fake provider at {journal.url}: {missing.reason}")
-    if missing is not None and missing.is_ours:
-        print_error(f"warning: the report lacks the provider's own times: {missing.reason}")
+    has_times = _has_times(journal, required=provider is not None)
     if users / spawn_rate > duration + 1:
         rate = f"{spawn_rate:g} users/s start {spawn_rate * duration:.0f} of the {users} users within {duration:g} s"
         print_error(f"warning: {rate}: the others never stream")
@@ -142,12 +133,7 @@ def load(
             print_error("interrupted before a stream ended")
             return 128 + ran.signal
         raise LoadError(f"no stream ended within {duration:g} s: is {url} right? A longer --duration may help")
-    times = None
-    if missing is None:
-        try:
-            times = journal.times()
-        except LoadError as error:
-            print_error(f"warning: {error}")
+    times = _times(journal) if has_times else None
     report = summarise(samples, users=users, provider=times)
     redact = without_secrets(settings.values())
     report = replace(report, problems={error: redact(text)[:300] for error, text in report.problems.items()})
@@ -173,3 +159,35 @@ def _check_url(url: str, hint: str) -> None:
         usable = False
     if not usable:
         raise typer.BadParameter(f"{url}: give a URL such as http://127.0.0.1:8089/v1", param_hint=hint)
+
+
+def _check_page(page: Path) -> None:
+    if page.is_dir():
+        raise typer.BadParameter(f"{page} is a folder", param_hint="--html")
+    if not page.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {page.parent}", param_hint="--html")
+
+
+def _key(variable: str) -> str:
+    key = os.environ.get(variable)
+    if not key:
+        raise typer.BadParameter(f"{variable} is not set", param_hint="--key-env")
+    return key
+
+
+def _has_times(journal: ProviderJournal, *, required: bool) -> bool:
+    """Whether the provider has a journal, which has its own times. Raises `LoadError` if they are `required`."""
+    missing = journal.missing()
+    if missing is not None and required:
+        raise LoadError(f"no journal of a fake provider at {journal.url}: {missing.reason}")
+    if missing is not None and missing.is_ours:
+        print_error(f"warning: the report lacks the provider's own times: {missing.reason}")
+    return missing is None
+
+
+def _times(journal: ProviderJournal) -> Mapping[str, ProviderTimes] | None:
+    try:
+        return journal.times()
+    except LoadError as error:
+        print_error(f"warning: {error}")
+        return None

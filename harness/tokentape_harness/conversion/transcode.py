@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import http
+import http.client
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -188,10 +188,7 @@ def _truncated(tape: Tape, script: Script, target: ProviderRequest, recorded: De
 
 def _response(tape: Tape, recorded: Response, streamed: bool) -> Response:
     """The response with the chunks of the tape, and the recorded end of the stream."""
-    try:
-        message = http.HTTPStatus(tape.status).phrase
-    except ValueError:
-        message = recorded.message
+    message = http.client.responses.get(tape.status, recorded.message)
     headers = tuple((name, value) for name, value in tape.headers if name != "content-length")
     return Response(tape.status, message, headers, tape.body, _record(tape, recorded.stream, streamed))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import http
+import http.client
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
@@ -17,6 +17,7 @@ from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.script.model import Choice, Error, Script, Usage, streamed_text
 from tokentape_fake_provider.script.tokenizer import split_tokens
+from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_fake_provider.wires import wire_for_path, wire_named
 from tokentape_harness.cassettes.chunks import Chunk
@@ -103,21 +104,21 @@ def import_exchange(
     if exchange.host and name == own:
         request = msgspec.structs.replace(request, uri=_at_host(request.uri, exchange.host))
     headers = tuple(pair for pair in tape.headers if pair[0] != "content-length")
-    try:
-        phrase = http.HTTPStatus(tape.status).phrase
-    except ValueError:
-        phrase = ""
-    record = None
-    if exchange.total_ms is not None or exchange.first_ms is not None:
-        chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
-        if tape.status >= 400:
-            chunks = tuple(Chunk(chunk.size, exchange.total_ms or 0.0) for chunk in chunks)
-        end = max(exchange.total_ms or 0.0, chunks[-1].at if chunks else 0.0)
-        start = chunks[0].at if chunks else end
-        record = StreamRecord(chunks, start, end_at=end, seq=seq, recorded_at=_recorded_at(exchange))
-    response = Response(tape.status, phrase, headers, tape.body, record)
+    record = _record(exchange, tape, seq)
+    response = Response(tape.status, http.client.responses.get(tape.status, ""), headers, tape.body, record)
     lost = [*(loss for loss in content.losses if exact is None), *losses, *unfit]
     return Imported(exchange.place, name, Interaction(request, response), tuple(missing), counted(lost))
+
+
+def _record(exchange: TracedExchange, tape: Tape, seq: int) -> StreamRecord | None:
+    """The times of the tape's chunks; `None` if the trace has none."""
+    if exchange.total_ms is None and exchange.first_ms is None:
+        return None
+    total = exchange.total_ms or 0.0
+    chunks = tuple(Chunk(len(frame.data), total if tape.status >= 400 else frame.at) for frame in tape.frames)
+    end = max(total, chunks[-1].at if chunks else 0.0)
+    start = chunks[0].at if chunks else end
+    return StreamRecord(chunks, start, end_at=end, seq=seq, recorded_at=_recorded_at(exchange))
 
 
 def _unpacked(exchange: TracedExchange) -> TracedExchange:
