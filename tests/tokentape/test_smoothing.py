@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from tokentape import (
     ToolCall,
     TruncatedStreamError,
 )
-from tokentape.web import smooth
+from tokentape.web import smooth, smoothing
 from tokentape.web.smoothing import Spread
 from tokentape_fake_provider import ControlledClock
 
@@ -79,6 +80,30 @@ def test_steady_tokens_are_hardly_delayed() -> None:
     """What comes evenly already leaves as it comes."""
     arrivals = [(20.0 * number, ChatMessage("token ")) for number in range(50)]
     assert [time for time, _ in left_by(Spread(300.0), arrivals)] == [time for time, _ in arrivals]
+
+
+def test_a_late_word_waits_no_longer_than_those_before_it() -> None:
+    """It goes on at their pace, which only more text makes faster; what has no text leaves with the last."""
+    six = [(0.0, ChatMessage("word " * 5)), (150.0, ChatMessage("word ")), (160.0, ChatMessage(finish_reason="stop"))]
+    assert [time for time, _ in left_by(Spread(300.0), six)] == pytest.approx([0, 60, 120, 180, 240, 300, 300])
+    more = [(0.0, ChatMessage("word " * 5)), (90.0, ChatMessage("word " * 15))]
+    assert [time for time, _ in left_by(Spread(300.0), more)][2:] == pytest.approx([120 + 15 * i for i in range(18)])
+
+
+def test_the_work_for_a_word_does_not_grow_with_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5,000 messages of two words, which come faster than they leave, are put in line once."""
+    put = 0
+
+    class Counted(deque[Any]):
+        def append(self, value: Any) -> None:
+            nonlocal put
+            put += 1
+            super().append(value)
+
+    monkeypatch.setattr(smoothing, "deque", Counted)
+    arrivals = [(0.01 * number, ChatMessage("two words ")) for number in range(5_000)]
+    assert len(left_by(Spread(300.0), arrivals)) == 10_000
+    assert put < 40_000
 
 
 def bursts() -> list[ChatMessage]:

@@ -41,36 +41,53 @@ _ROUNDING = 0.001
 
 
 class Spread:
-    """When each piece of text leaves: all that waits is spread evenly over the delay that is left. No I/O, no clock.
+    """When each piece of text leaves: what waits is spread evenly over the delay that is left. No I/O, no clock.
 
     Times are in ms. Nothing leaves later than `max_delay` after it arrived, before what arrived earlier, or changed.
+
+    The course has a time for each number of characters that have left: straight lines from the next piece to when an
+    arrival must have left, each slower than the one before it. It is the slowest that is never late. What has no text
+    leaves with the last that has.
     """
 
     def __init__(self, max_delay: float) -> None:
         self._max_delay = max_delay
-        self._waiting: deque[tuple[float, ChatMessage]] = deque()
+        self._waiting: deque[tuple[int, ChatMessage]] = deque()  # with the number of characters before it
+        self._arrived = 0
+        self._course: deque[tuple[int, float]] = deque()
 
     @property
     def next_due(self) -> float | None:
         """When the next message is to leave; None if none waits."""
-        return self._waiting[0][0] if self._waiting else None
+        if not self._waiting:
+            return None
+        left, course = self._waiting[0][0], self._course
+        while len(course) > 1 and course[1][0] <= left:
+            course.popleft()
+        (begin, start), (end, last) = course[0], course[min(1, len(course) - 1)]
+        return start + (last - start) * (left - begin) / max(end - begin, 1)
 
     def arrive(self, now: float, message: ChatMessage) -> None:
         """Take a message, which may leave as several."""
-        start, end = self.next_due, now + self._max_delay
-        if start is None:
-            start = now
-        waiting = [*self._waiting, *((end, piece) for piece in _pieces(message))]
-        size = sum(len(piece.text) for _, piece in waiting) or 1
-        self._waiting.clear()
-        before = 0
-        for due, piece in waiting:
-            self._waiting.append((min(due, start + (end - start) * before / size), piece))
-            before += len(piece.text)
+        due, course = self.next_due, self._course
+        if due is None:
+            course.clear()
+            course.append((self._arrived, now))
+        else:
+            course[0] = self._waiting[0][0], due
+        for piece in _pieces(message):
+            is_text = piece.text or not self._waiting
+            self._waiting.append((self._arrived if is_text else self._waiting[-1][0], piece))
+            self._arrived += len(piece.text)
+        end = self._arrived, now + self._max_delay
+        while len(course) > 1 and _is_late(course[-2], course[-1], end):
+            course.pop()
+        if end[0] > course[-1][0]:
+            course.append(end)
 
     def leave(self, now: float) -> Iterator[ChatMessage]:
         """Yield what is due."""
-        while self._waiting and self._waiting[0][0] <= now + _ROUNDING:
+        while (due := self.next_due) is not None and due <= now + _ROUNDING:
             yield self._waiting.popleft()[1]
 
     def rest(self) -> Iterator[ChatMessage]:
@@ -188,6 +205,11 @@ class AsyncSmoothedStream(_Smoothed):
                 else:
                     spread.arrive(self._now(), received)
                     future = reader.read_next()
+
+
+def _is_late(begin: tuple[int, float], middle: tuple[int, float], end: tuple[int, float]) -> bool:
+    """Whether the middle is not before the straight line from the beginning to the end."""
+    return (middle[1] - begin[1]) * (end[0] - begin[0]) >= (end[1] - begin[1]) * (middle[0] - begin[0])
 
 
 def _pieces(message: ChatMessage) -> list[ChatMessage]:
