@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -107,3 +108,11 @@ def test_the_words_that_are_kept_are_limited(monkeypatch: pytest.MonkeyPatch) ->
 def test_words_that_are_known_are_split_as_in_the_whole_text(text: str) -> None:
     """The tokens of each word are kept, and nothing before or after the word would change them."""
     assert split_tokens(text) == tokenizer._token_pattern().findall(text)
+
+
+@pytest.mark.parametrize("part", [1, 3])
+@given(st.one_of(texts, st.text(st.sampled_from(" \n\t\r\u3000aé\u0301's.1日👍🏽\u200d-_"), max_size=12)))
+def test_a_long_text_is_split_part_by_part(part: int, text: str) -> None:
+    """Its tokens are those of the whole text, wherever a part ends."""
+    with patch.object(tokenizer, "_PART", part), patch.object(tokenizer, "_kept", RecentlyUsed(0)):
+        assert split_tokens(text) == tokenizer._token_pattern().findall(text)

@@ -8,6 +8,7 @@ point, and the pieces always join to the text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
 from typing import Final
@@ -43,8 +44,8 @@ _TOKEN = rf"""
     """
 
 
-# `findall` takes 0.1 s for each 800 kB, during which no other thread runs.
-_LONG: Final = 20_000
+# `findall` takes 0.1 s for each 800 kB, during which no other thread runs: a longer text is split part by part.
+_PART: Final = 20_000
 # Before a space a token ends, and what comes after it does not matter to the tokens before it, unless these end with
 # other white space.
 _UNEVEN_SPACES: Final = re.compile(r"\s ")
@@ -78,14 +79,30 @@ def _tokens_of(text: str) -> tuple[str, ...]:
     found = _kept.get(text)
     if found is not None:
         return found
-    if len(text) >= _LONG:
-        tokens = tuple(match[0] for match in _token_pattern().finditer(text))
-    elif _UNEVEN_SPACES.search(text) or max(map(len, words := text.split(" "))) > _LONG_WORD:
-        tokens = tuple(_token_pattern().findall(text))
-    else:
-        first = _tokens_of_word[words.pop(0)]
-        tokens = tuple(chain(first, chain.from_iterable(map(_tokens_after_space.__getitem__, words))))
+    tokens = tuple(chain.from_iterable(map(_tokens_of_part, _parts(text))))
     return _kept.put(text, tokens, len(text) + _TEXT)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text in parts, of which each but the first begins with a space after something else."""
+    start = end = 0
+    while len(text) - start > _PART:
+        end = text.find(" ", max(start + _PART, end + 1))
+        if end < 0:
+            break
+        if not text[end - 1].isspace():
+            yield text[start:end]
+            start = end
+    yield text[start:]
+
+
+def _tokens_of_part(text: str) -> Iterable[str]:
+    if len(text) > 2 * _PART:
+        return (match[0] for match in _token_pattern().finditer(text))
+    if _UNEVEN_SPACES.search(text) or max(map(len, words := text.split(" "))) > _LONG_WORD:
+        return _token_pattern().findall(text)
+    first = _tokens_of_word[words.pop(0)]
+    return chain(first, chain.from_iterable(map(_tokens_after_space.__getitem__, words)))
 
 
 class _Words(dict[str, tuple[str, ...]]):
