@@ -33,8 +33,8 @@ class Answer:
 class Stack(Protocol):
     """A web stack with an application that answers `GET /ID`."""
 
-    def get(self, id: str, last_event_id: str | None = None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
-        """The answer to one request, whose body is read as far as the caller wants."""
+    def get(self, id: str, *last_event_ids: str | None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
+        """The answer to one request with these headers, whose body is read as far as the caller wants."""
 
 
 class _Loop:
@@ -67,11 +67,10 @@ class ASGI(_Loop):
 
         return app
 
-    def get(self, id: str, last_event_id: str | None = None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
+    def get(self, id: str, *last_event_ids: str | None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
         """The answer to one request."""
         headers = [(b"host", b"testserver")]
-        if last_event_id is not None:
-            headers.append((b"last-event-id", last_event_id.encode()))
+        headers += [(b"last-event-id", cursor.encode()) for cursor in last_event_ids if cursor is not None]
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -148,13 +147,13 @@ class WSGI:
         """The application."""
         return lambda environ, start_response: responses.wsgi(environ["PATH_INFO"][1:])(environ, start_response)
 
-    def get(self, id: str, last_event_id: str | None = None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
+    def get(self, id: str, *last_event_ids: str | None, query: str = "", method: str = "GET") -> Answer:  # noqa: A002
         """The answer to one request."""
         from wsgiref.util import setup_testing_defaults
 
         environ: dict[str, Any] = {"PATH_INFO": f"/{id}", "QUERY_STRING": query, "REQUEST_METHOD": method}
-        if last_event_id is not None:
-            environ["HTTP_LAST_EVENT_ID"] = last_event_id
+        if cursors := [cursor for cursor in last_event_ids if cursor is not None]:
+            environ["HTTP_LAST_EVENT_ID"] = ",".join(cursors)  # as servers join headers of one name
         setup_testing_defaults(environ)
         head: list[Any] = []
         iterable = self.app(environ, lambda status, headers, exc_info=None: head.extend((status, headers)))

@@ -94,7 +94,7 @@ def test_each_event_is_a_place_to_come_back_to(stack: Any, responses: ResumableR
     assert len(places) == count + 1
     for number, ((event, _), (_, following)) in enumerate(pairwise(places)):
         header, query = (event, "") if number % 2 else (None, f"last_event_id={event}")
-        assert stack.get("a", header, query).rest() == whole[following:]
+        assert stack.get("a", header, query=query).rest() == whole[following:]
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -109,13 +109,14 @@ def test_what_can_not_be_resumed_is_a_clear_answer(stack: Any, responses: Resuma
     assert (nothing_left.status, nothing_left.rest()) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert nothing_left.headers["access-control-allow-origin"] == ORIGIN
-    for id, cursor, status, text in (  # noqa: A001
-        ("b", None, 404, b"ResponseNotFoundError"),
-        ("a", "57", 400, b"not the id of an event"),
-        ("a", "0-1", 410, b"earlier response"),
-        ("a", ids(whole)[0][:-1] + "9", 410, b"has only 4"),
+    for id, cursors, status, text in (  # noqa: A001
+        ("b", (), 404, b"ResponseNotFoundError"),
+        ("a", ("57",), 400, b"not the id of an event"),
+        ("a", ids(whole)[:2], 400, b"not the id of an event"),
+        ("a", ("0-1",), 410, b"earlier response"),
+        ("a", (ids(whole)[0][:-1] + "9",), 410, b"has only 4"),
     ):
-        refused = stack.get(id, cursor)
+        refused = stack.get(id, *cursors)
         assert (refused.status, refused.headers["content-type"]) == (status, "application/json")
         assert refused.headers["access-control-allow-origin"] == ORIGIN
         assert refused.headers["cache-control"] == "no-store"

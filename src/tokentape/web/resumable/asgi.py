@@ -24,7 +24,8 @@ class ResumableASGI:
         Raises ConfigurationError in an event loop other than asyncio's.
         """
         require_asyncio()
-        header = next((value for name, value in scope.get("headers", ()) if name.lower() == b"last-event-id"), b"")
+        # Joined as servers of WSGI join them (RFC 9110, 5.3): two are no id on any stack.
+        header = b", ".join(value for name, value in scope.get("headers", ()) if name.lower() == b"last-event-id")
         query = scope.get("query_string", b"").decode("latin-1")
         head = scope.get("method") == "HEAD"
         try:
