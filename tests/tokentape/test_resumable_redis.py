@@ -295,6 +295,34 @@ def test_redis_that_drops_a_key(workers: list[ResumableResponses], redis: RedisS
                 worker.open(id)
 
 
+@pytest.mark.parametrize("part", ["", ":events", ":readers"])
+def test_a_key_that_another_program_overwrites(
+    workers: list[ResumableResponses], redis: RedisServer, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only its response ends, and the log names the remedy; the others of its worker go on."""
+    sources = {id: Source() for id in "abc"}  # noqa: A001
+    for id, source in sources.items():  # noqa: A001
+        workers[0].start(id, source.stream)
+    readers = {id: [worker.open(id).frames() for worker in workers] for id in sources}  # noqa: A001
+    for id, source in sources.items():  # noqa: A001
+        source.messages.put(ChatMessage("x"))
+        assert next(readers[id][0]) == next(readers[id][1])
+    with redis.client() as client:
+        client.delete(key := f"tokentape:response:{{b}}{part}")
+        client.set(key, "of another program")
+    for source in sources.values():
+        source.messages.put(ChatMessage("y"))
+    for reader in readers["b"]:
+        assert b"BufferUnavailableError" in b"".join(reader)
+    assert sources["b"].closed.wait(10)
+    assert "give RedisBuffer a prefix of its own" in caplog.text
+    for id in "ac":  # noqa: A001
+        sources[id].messages.put(None)
+        assert [b"done" in b"".join(reader) for reader in readers[id]] == [True, True]
+    with pytest.raises(BufferUnavailableError, match=r"keys that begin with 'tokentape:response:\{b\}'"):
+        workers[1].open("b")
+
+
 def test_wrong_urls() -> None:
     """A URL that is not usable is an error at once, which does not show its password."""
     for url in (None, 6379):

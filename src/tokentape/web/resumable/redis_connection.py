@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Sequence
 from hashlib import sha1
 from typing import Any
 
-from tokentape.errors import ConfigurationError
+from tokentape.errors import BufferUnavailableError, ConfigurationError
 from tokentape.web.resumable.redis_scripts import KEYS, SCRIPTS
 from tokentape.web.resumable.redis_settings import KEY_ERRORS, RedisSettings
 
@@ -23,12 +23,12 @@ class RedisConnection:
     """Runs scripts, and follows channels. Errors are those of the package redis."""
 
     def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
         self._client = settings.client()
         self._subscriber = settings.client(timeout=None)
         self._pubsub: Any = None
         self._always = settings.key("")  # without a channel there is nothing to listen to
         self._lock = asyncio.Lock()
-        self._address = settings.address
         self._checked = False
 
     async def check(self) -> None:
@@ -41,17 +41,26 @@ class RedisConnection:
                 info = await self._client.info("server")
             if info.get("redis_mode") == "cluster":
                 raise ConfigurationError(
-                    f"Redis at {self._address} is a node of a Redis Cluster, of which RedisBuffer would know only this "
-                    "one: use a server without cluster mode (cluster-enabled no)"
+                    f"Redis at {self._settings.address} is a node of a Redis Cluster, of which RedisBuffer would know "
+                    "only this one: use a server without cluster mode (cluster-enabled no)"
                 )
             self._checked = True
 
     async def run(self, script: str, key: str, *arguments: Any) -> Any:
-        """Run a script for the response with this key, and return its reply."""
-        return (await self.run_all([(script, key, *arguments)]))[0]
+        """Run a script for the response with this key, and return its reply.
+
+        Raises BufferUnavailableError for a response that another program has overwritten.
+        """
+        (reply,) = await self.run_all([(script, key, *arguments)])
+        if isinstance(reply, BufferUnavailableError):
+            raise reply
+        return reply
 
     async def run_all(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run scripts in one round trip; if the server does not know one, load all and run them again."""
+        """Run scripts in one round trip; if the server does not know one, load all and run them again.
+
+        The reply of a response that another program has overwritten is an error; any other error is raised.
+        """
         from redis.exceptions import NoScriptError
 
         await self.check()
@@ -65,9 +74,11 @@ class RedisConnection:
                 break
             for text in SCRIPTS.values():
                 await self._client.script_load(text)
-        for reply in replies:
+        for place, reply in enumerate(replies):
             if isinstance(reply, Exception):
-                raise reply
+                if not str(reply).startswith("WRONGTYPE"):
+                    raise reply
+                replies[place] = self._settings.overwritten(calls[place][1])
         return replies
 
     async def subscribe(self, key: str) -> None:

@@ -78,6 +78,13 @@ class RedisSettings(NamedTuple):
         )
         return client
 
+    def overwritten(self, key: str) -> BufferUnavailableError:
+        """Return the error of a response that has a key with a value of another type."""
+        return BufferUnavailableError(
+            f"Redis at {self.address} has a value of another program in a key of this response: delete the keys that "
+            f"begin with {key!r}, or give RedisBuffer a prefix of its own"
+        )
+
     @contextmanager
     def errors(self) -> Iterator[None]:
         """A context that raises BufferUnavailableError for errors of the connection and of the server."""
@@ -85,6 +92,8 @@ class RedisSettings(NamedTuple):
 
         try:
             yield
+        except BufferUnavailableError:
+            raise
         except ResponseError as error:
             reason = str(error).partition(" script: ")[0]  # not where in the script
             raise BufferUnavailableError(f"Redis at {self.address} refused a command: {reason}") from None

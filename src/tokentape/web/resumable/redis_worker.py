@@ -213,6 +213,10 @@ class RedisWorker:
                 self._has_changed.set()
                 raise
             for (sink, events, status), reply in zip(batches, replies, strict=True):
+                if isinstance(reply, BufferUnavailableError):
+                    log.warning("a resumable response is lost: %s", reply)
+                    self._lose([sink], reply)
+                    continue
                 if reply == -1:
                     self._lose([sink], _lost())
                     continue
@@ -246,6 +250,13 @@ class RedisWorker:
                             mirror.log.break_off(error)
 
     async def _look_after(self, mirror: Mirror) -> None:
+        try:
+            await self._renew_or_leave(mirror)
+        except BufferUnavailableError as error:  # of this response alone
+            log.warning("a resumable response is lost: %s", error)
+            self._drop(mirror, error)
+
+    async def _renew_or_leave(self, mirror: Mirror) -> None:
         if mirror.sink is not None and not mirror.sink.closed:
             if mirror.sink.attached:
                 await self._renew(mirror.sink)
@@ -310,13 +321,13 @@ class RedisWorker:
         is_current = reply is not None and reply[0] == mirror.log.epoch.encode()
         return is_current or self._drop(mirror)
 
-    def _drop(self, mirror: Mirror) -> bool:
+    def _drop(self, mirror: Mirror, error: Exception | None = None) -> bool:
         if self._mirrors.get(mirror.key) is mirror:
             del self._mirrors[mirror.key]
         if mirror.sink is not None and not mirror.sink.closed:
-            self._lose([mirror.sink], _lost())
+            self._lose([mirror.sink], error or _lost())
         elif not mirror.log.ended:
-            mirror.log.break_off(_lost())
+            mirror.log.break_off(error or _lost())
         return False
 
     def _readers_changed(self, mirror: Mirror) -> None:
