@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from tokentape import (
     ResponseNotFoundError,
 )
 from tokentape.web import RedisBuffer, ResumableResponses
+from tokentape.web.resumable.redis_connection import RedisConnection
 from tokentape.web.resumable.redis_sink import RedisSink
 
 pytestmark = pytest.mark.slow
@@ -256,6 +258,38 @@ def test_redis_that_goes_away(workers: list[ResumableResponses], redis: RedisSer
         workers[1].open("a")
     assert workers[0].start("a", plain_stream(texts(3)))
     assert body(workers[1]).count(b"word") == 3
+
+
+def test_one_connection_follows_all_channels(connect: Callable[..., RedisBuffer], redis: RedisServer) -> None:
+    """However often it breaks off while more are followed: then all are followed, by one connection."""
+    names = {f"{turn}-{number}" for turn in range(10) for number in range(3)}
+
+    async def run() -> int:
+        connection, heard = RedisConnection(connect()._settings), asyncio.Queue[tuple[str, object]]()
+        listening = asyncio.ensure_future(connection.listen(lambda *message: heard.put_nowait(message)))
+
+        async def until(missing: dict[str, type]) -> None:
+            async with asyncio.timeout(20):
+                while missing:
+                    name, data = await heard.get()
+                    if isinstance(data, missing.get(name, ())):
+                        del missing[name]
+
+        with redis.client() as client:
+            for turn in range(10):
+                client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                await asyncio.gather(*[connection.subscribe(f"{turn}-{number}") for number in range(3)])
+                await until({f"{turn}-{number}": int for number in range(3)})
+            for name in names:
+                client.publish(name, "x")
+            await until(dict.fromkeys(names, bytes))
+            connections = sum(found["sub"] != "0" for found in client.client_list())
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await connection.close()
+        return connections
+
+    assert asyncio.run(run()) == 1
 
 
 def test_redis_that_restarts_empty(workers: list[ResumableResponses], redis: RedisServer) -> None:

@@ -26,8 +26,8 @@ class RedisConnection:
         self._settings = settings
         self._client = settings.client()
         self._subscriber = settings.client(timeout=None)
-        self._pubsub: Any = None
-        self._always = settings.key("")  # without a channel there is nothing to listen to
+        self._channels: Any = None
+        self._followed: set[str] = set()
         self._lock = asyncio.Lock()
         self._checked = False
 
@@ -84,22 +84,17 @@ class RedisConnection:
     async def subscribe(self, key: str) -> None:
         """Follow the channel of a response."""
         async with self._lock:
-            if self._pubsub is None:
-                await self.check()
-                pubsub = self._subscriber.pubsub()
-                await pubsub.subscribe(self._always)
-                self._pubsub = pubsub
-            name, pubsub = key.encode(errors=KEY_ERRORS), self._pubsub
-            if name not in pubsub.channels or name in pubsub.pending_unsubscribe_channels:
-                await pubsub.subscribe(key)
+            if key not in self._followed:
+                self._followed.add(key)
+                await self._send_to_channels("SUBSCRIBE", key)
 
     async def unsubscribe_others(self, keys: Container[str]) -> None:
         """Follow no other channels than those of these responses."""
         async with self._lock:
-            followed = () if self._pubsub is None else map(_key, list(self._pubsub.channels))
-            others = [key for key in followed if key != self._always and key not in keys]
+            others = [key for key in self._followed if key not in keys]
             if others:
-                await self._pubsub.unsubscribe(*others)
+                self._followed.difference_update(others)
+                await self._send_to_channels("UNSUBSCRIBE", *others)
 
     async def listen(self, receive: Callable[[str, object], None]) -> None:
         """Report each message with its key, for ever.
@@ -107,23 +102,53 @@ class RedisConnection:
         After a reconnection each channel is reported anew, with a number: messages may have been lost.
         """
         while True:
+            channels = None
             try:
-                if self._pubsub is None:
-                    await self.subscribe(self._always)
-                async for message in self._pubsub.listen():
-                    receive(_key(message["channel"]), message["data"])
+                async with self._lock:
+                    channels = self._channels or await self._open_channels()
+                while True:
+                    _, name, data = await channels.read_response()
+                    receive(name.decode(errors=KEY_ERRORS), data)
             except Exception as error:
                 log.warning("the subscription of resumable responses broke off: %s", type(error).__name__)
-                await asyncio.sleep(_RECONNECT_S)
-                with contextlib.suppress(Exception):
-                    await self._pubsub.connect()
+            async with self._lock:
+                if channels is self._channels:
+                    await self._close_channels()
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _send_to_channels(self, *command: str) -> None:
+        if self._channels is not None:
+            with contextlib.suppress(Exception):  # it is lost: the next one follows all channels
+                await self._channels.send_command(*command)
+                return
+        await self._open_channels()
+
+    async def _open_channels(self) -> Any:
+        """Connect, and follow all channels.
+
+        The caller has the lock: of two tasks that connect at once, the package redis loses the connection of one.
+        """
+        await self.check()
+        await self._close_channels()
+        pool: Any = self._subscriber.connection_pool
+        self._channels = channels = pool.make_connection()
+        try:
+            await channels.connect()
+            if self._followed:
+                await channels.send_command("SUBSCRIBE", *self._followed)
+        except BaseException:
+            await self._close_channels()
+            raise
+        return channels
+
+    async def _close_channels(self) -> None:
+        channels, self._channels = self._channels, None
+        if channels is not None:
+            with contextlib.suppress(Exception):
+                await channels.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Disconnect."""
-        for client in (self._pubsub, self._subscriber, self._client):
-            if client is not None:
-                await client.aclose()
-
-
-def _key(name: bytes) -> str:
-    return name.decode(errors=KEY_ERRORS)
+        await self._close_channels()
+        for client in (self._subscriber, self._client):
+            await client.aclose()
