@@ -153,25 +153,30 @@ class _StreamSpan:
         self._began = telemetry.now() if context.requested_at is None else context.requested_at
         self._last: float | None = None
         self._ended = False
-        provider = context.provider or "unknown"
+        self._context = context
+        self._common: dict[str, Any] = {}
         operation = context.operation_type
-        self._common: dict[str, Any] = {
-            "gen_ai.operation.name": operation,
-            "gen_ai.provider.name": _PROVIDERS.get(provider, provider),
-        }
-        if context.model is not None:
-            self._common["gen_ai.request.model"] = context.model
-        if context.url is not None:
-            url = urlsplit(context.url)
-            self._common["server.address"] = url.hostname or ""
-            self._common["server.port"] = url.port or (443 if url.scheme == "https" else 80)
-        attributes = {**self._common, **_options(context.configuration), "gen_ai.request.stream": True}
         self._span: Span = telemetry.tracer.start_span(
             f"{operation} {context.model}" if context.model else operation,
             kind=SpanKind.CLIENT,
-            attributes=attributes,
+            attributes={**self._describe(), **_options(context.configuration), "gen_ai.request.stream": True},
             start_time=int(self._began * 1e9),
         )
+
+    def _describe(self) -> dict[str, Any]:
+        """Return what spans and metrics have of the request. Its provider may be known only from the first event."""
+        context, provider = self._context, self._context.provider or "unknown"
+        common = self._common = {
+            "gen_ai.operation.name": context.operation_type,
+            "gen_ai.provider.name": _PROVIDERS.get(provider, provider),
+        }
+        if context.model is not None:
+            common["gen_ai.request.model"] = context.model
+        if context.url is not None:
+            url = urlsplit(context.url)
+            common["server.address"] = url.hostname or ""
+            common["server.port"] = url.port or (443 if url.scheme == "https" else 80)
+        return common
 
     def arrived(self, item: Item) -> None:
         """Record the time of each chunk; those of one read arrive together."""
@@ -182,6 +187,7 @@ class _StreamSpan:
             return
         now = self._telemetry.now()
         if self._last is None:
+            self._describe()
             first = now - self._began
             self._telemetry.first.record(first, self._common)
             self._span.set_attribute("gen_ai.response.time_to_first_chunk", first)
@@ -201,7 +207,7 @@ class _StreamSpan:
             return
         self._ended = True
         telemetry, now, span = self._telemetry, self._telemetry.now(), self._span
-        common = dict(self._common)
+        common = self._describe()
         if output is not None and output.model is not None:
             common["gen_ai.response.model"] = output.model
         if output is not None:

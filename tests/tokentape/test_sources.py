@@ -25,6 +25,7 @@ from tokentape import (
     DecodeError,
     NotFoundError,
     RateLimitError,
+    StreamContext,
     StreamedChatMessageIterator,
     TokentapeError,
     TruncatedStreamError,
@@ -368,8 +369,14 @@ def anthropic_raw(client: Any) -> Any:
     return client.messages.create(model="m", messages=QUESTION, stream=True, max_tokens=9)
 
 
-def check(stream: Any, provider: FakeProvider) -> None:
-    """The stream has the content of the script, and its response was read to the end."""
+def check(stream: Any, provider: FakeProvider, name: str) -> None:
+    """The stream has the content of the script and the facts of its request, and its response was read to the end."""
+    context, url = stream.context, httpx2.URL(provider.base_url())
+    assert (context.provider, context.model) == (name.split()[0].replace("mistralai", "mistral"), "m")
+    assert context.configuration == ({"max_tokens": 9} if context.provider == "anthropic" else {})
+    assert context.url is not None
+    assert context.url.startswith(f"http://127.0.0.1:{url.port}/")
+    assert httpx2.URL(context.url).path.endswith(provider.requests[0].path)
     output = stream.get_chat_output()
     assert output.text == "Hello there"
     assert [(call.name, call.arguments) for call in output.message.tool_calls] == [("f", {"a": 1})]
@@ -421,7 +428,7 @@ def test_sdk_streams_are_read_from_their_bytes(name: str, fake_provider: FakePro
         stream = wrap(sdk_stream, keep_raw=True)
         assert isinstance(stream, StreamedChatMessageIterator)
         list(stream)
-        check(stream, fake_provider)
+        check(stream, fake_provider, name)
         assert stream.raw_events
         if wire == "anthropic_messages":
             assert stream.get_chat_output().message.reasoning == "hm"
@@ -472,9 +479,37 @@ def test_async_sdk_streams_are_read_from_their_bytes(name: str, fake_provider: F
             stream = wrap(await open_stream(client))
             assert isinstance(stream, AsyncStreamedChatMessageIterator)
             [message async for message in stream]
-            check(stream, fake_provider)
+            check(stream, fake_provider, name)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "model", "configuration"),
+    [
+        ("/v1/chat/completions", b'{"model":"m","messages":[{"role":"user"}],"seed":1}', "m", {"seed": 1}),
+        ("/v1beta/models/gemini-2:streamGenerateContent?key=secret", b'{"contents":[]}', "gemini-2", {}),
+        ("/model/a.b%3A0/invoke-with-response-stream", b'{"max_tokens":1}', "a.b:0", {"max_tokens": 1}),
+        ("/v1/chat/completions", b"no JSON", None, {}),
+        ("/v1/chat/completions", b'["m"]', None, {}),
+        ("/v1/chat/completions", b"\xff", None, {}),
+        ("/v1/chat/completions", b'{"model":7}', None, {}),
+    ],
+)
+def test_an_open_response_tells_of_its_request(path: str, body: bytes, model: str | None, configuration: Any) -> None:
+    """The model and the options, but neither the prompt nor the key in the URL; and what is no JSON does no harm."""
+    request = httpx2.Request("POST", f"https://user:pass@llm.example{path}", content=body)
+    wire = "openai_chat" if "chat" in path else "gemini" if "gemini" in path else "bedrock_invoke"
+    context = stream_response(httpx2.Response(200, request=request, content=b""), wire).context
+    assert (context.provider, context.model, context.configuration) == (None, model, configuration)
+    assert context.url == f"https://llm.example{path.partition('?')[0]}"
+
+
+def test_a_context_of_the_caller_is_left_as_it_is() -> None:
+    """It may say more than the request."""
+    mine = StreamContext(provider="mine", model="own")
+    request = httpx2.Request("POST", "https://llm.example/v1/chat/completions", content=b'{"model":"m"}')
+    assert stream_response(httpx2.Response(200, request=request, content=b""), context=mine).context == mine
 
 
 def test_leaving_a_wrapped_stream_closes_the_sdks_own(fake_provider: FakeProvider) -> None:
@@ -499,6 +534,7 @@ def test_typed_events_are_read_where_there_are_no_bytes(fake_provider: FakeProvi
         events = list(openai_raw(client))
     stream = wrap(event for event in events)
     assert "".join(message.text for message in stream) == "Hello there"
+    assert stream.context.provider == "openai"
     assert (stream.finish_reason, stream.usage.output) == ("tool_calls", stream.usage.output)
     assert stream.get_chat_output().message.tool_calls[0].arguments == {"a": 1}
     with anthropic.Anthropic(api_key="k", base_url=fake_provider.base_url("anthropic_messages")) as client:
@@ -514,6 +550,7 @@ def test_typed_events_are_read_where_there_are_no_bytes(fake_provider: FakeProvi
         [message async for message in astream]
         output = astream.get_chat_output()
         assert (output.text, output.message.reasoning) == ("Hello there", "hm")
+        assert astream.context.provider == "anthropic"
         assert output.message.tool_calls[0].arguments == {"a": 1}
         assert output.usage.output
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
+import openai
 import pytest
 from inline_snapshot import snapshot
 from opentelemetry.sdk.metrics import MeterProvider
@@ -32,6 +33,7 @@ from tokentape import (
     StreamedChatMessageIterator,
     TokenUsage,
     telemetry,
+    wrap,
 )
 from tokentape.providers import OpenAIChat, OpenAICompletions
 from tokentape.stream.observer import observing_failure
@@ -83,16 +85,21 @@ class Recorder:
     @property
     def values(self) -> dict[str, list[tuple[int, float]]]:
         """The count and the sum of each histogram and counter, by attribute set."""
-        data = self.metrics.get_metrics_data()
         found: dict[str, list[tuple[int, float]]] = {}
-        for metric in data.resource_metrics[0].scope_metrics[0].metrics if data is not None else ():
-            for point in metric.data.data_points:
-                if isinstance(point, HistogramDataPoint):
-                    found.setdefault(metric.name, []).append((point.count, round(point.sum, 3)))
-                else:
-                    assert isinstance(point, NumberDataPoint)
-                    found.setdefault(metric.name, []).append((1, point.value))
+        for name, point in self.points:
+            if isinstance(point, HistogramDataPoint):
+                found.setdefault(name, []).append((point.count, round(point.sum, 3)))
+            else:
+                assert isinstance(point, NumberDataPoint)
+                found.setdefault(name, []).append((1, point.value))
         return found
+
+    @property
+    def points(self) -> list[tuple[str, Any]]:
+        """The points of all metrics, by their names."""
+        data = self.metrics.get_metrics_data()
+        metrics = data.resource_metrics[0].scope_metrics[0].metrics if data is not None else ()
+        return [(metric.name, point) for metric in metrics for point in metric.data.data_points]
 
 
 @pytest.fixture
@@ -313,6 +320,29 @@ def test_a_client_s_span_begins_with_its_request(recorder: Recorder, fake_provid
     assert (first.attributes or {})["gen_ai.request.temperature"] == 0.5
     assert (first.attributes or {})["server.port"] == httpx2.URL(fake_provider.base_url()).port
     assert "gen_ai.request.temperature" not in (second.attributes or {})
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_stream_of_an_sdk(recorder: Recorder, fake_provider: FakeProvider, typed: bool) -> None:
+    """The span and every metric name its provider, and as much of the request as the SDK's object has."""
+    telemetry.instrument(tracer_provider=recorder.tracers, meter_provider=recorder.meters)
+    fake_provider.script("one two")
+    with openai.OpenAI(api_key="k", base_url=fake_provider.base_url()) as client:
+        sdk_stream = client.chat.completions.create(
+            model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}], stream=True, max_tokens=9
+        )
+        list(wrap((event for event in sdk_stream) if typed else sdk_stream))
+    attributes = dict(recorder.span.attributes or {})
+    assert attributes["gen_ai.provider.name"] == "openai"
+    assert attributes["gen_ai.response.model"] == "gpt-4o-mini"
+    points = recorder.points
+    assert len({name for name, _ in points}) == 3
+    assert {point.attributes["gen_ai.provider.name"] for _, point in points} == {"openai"}
+    if not typed:
+        assert recorder.span.name == "chat gpt-4o-mini"
+        assert attributes["gen_ai.request.model"] == "gpt-4o-mini"
+        assert attributes["gen_ai.request.max_tokens"] == 9
+        assert attributes["server.address"] == "127.0.0.1"
 
 
 def test_a_request_that_is_refused_has_a_span(recorder: Recorder, fake_provider: FakeProvider) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from tokentape.errors import TokentapeError, UnknownWireError
 from tokentape.http.open_response import AsyncResponse, SyncResponse
 from tokentape.message import ChatMessage
+from tokentape.sources.request_context import provider_of
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
@@ -76,7 +77,7 @@ def typed_stream(
     events: Iterable[Any],
     wire: str | None,
     wire_of: WireOf,
-    context: StreamContext | None,
+    context: StreamContext,
     keep_raw: bool,
     *,
     to_end: bool = False,
@@ -92,7 +93,9 @@ def typed_stream(
         for event in events:
             if decoder is not None and decoder.ended:
                 continue
-            decoder = decoder or _decoder(event, wire, wire_of, raw)
+            if decoder is None:
+                decoder = _decoder(event, wire, wire_of, raw)
+                context.provider = context.provider or provider_of(event)
             yield from decoder.event(_document(event))
             if decoder.ended and not to_end:
                 return
@@ -108,7 +111,7 @@ def typed_astream(
     events: AsyncIterable[Any],
     wire: str | None,
     wire_of: WireOf,
-    context: StreamContext | None,
+    context: StreamContext,
     keep_raw: bool,
     *,
     to_end: bool = False,
@@ -121,7 +124,9 @@ def typed_astream(
         async for event in events:
             if decoder is not None and decoder.ended:
                 continue
-            decoder = decoder or _decoder(event, wire, wire_of, raw)
+            if decoder is None:
+                decoder = _decoder(event, wire, wire_of, raw)
+                context.provider = context.provider or provider_of(event)
             for message in decoder.event(_document(event)):
                 yield message
             if decoder.ended and not to_end:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tokentape.errors import TokentapeError, UnknownWireError
 from tokentape.http.open_response import AsyncResponse, SyncResponse, open_response
+from tokentape.sources.request_context import provider_of, request_context
 from tokentape.sources.response_stream import StreamOptions, accepted_stream, lazy_astream
 from tokentape.sources.sdk_stream import SDKStream, closing_both, response_of, typed_astream, typed_stream
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
@@ -42,7 +43,7 @@ def stream_response(
             f"unknown wire format for the URL path {urlsplit(opened.url).path!r}: pass wire=, one of "
             f"{', '.join(wire_names())}"
         )
-    return _stream(opened, name, context, keep_raw)
+    return _stream(opened, name, context or request_context(response, opened.url), keep_raw)
 
 
 def wrap(
@@ -67,6 +68,7 @@ def wrap(
     if found is not None:
         opened = closing_both(open_response(found.response), found.close)
         name = wire or _wire_of_url(opened.url) or _wire_of_type(sdk_stream)
+        context = context or request_context(found.response, opened.url, provider_of(sdk_stream))
         if _is_instrumented(found.owner):
             typed: Any = typed_stream if isinstance(opened, SyncResponse) else typed_astream
             return typed(found.owner, name, _wire_of_type, context, keep_raw, to_end=True)
@@ -83,14 +85,13 @@ def wrap(
         or not (hasattr(sdk_stream, "__iter__") or hasattr(sdk_stream, "__aiter__"))
     ):
         raise TokentapeError(_not_a_stream(sdk_stream))
+    context = context or StreamContext(provider=provider_of(sdk_stream))
     if hasattr(sdk_stream, "__aiter__"):
         return typed_astream(sdk_stream, wire, _wire_of_type, context, keep_raw)
     return typed_stream(sdk_stream, wire, _wire_of_type, context, keep_raw)
 
 
-def _stream(
-    opened: SyncResponse | AsyncResponse, wire: str, context: StreamContext | None, keep_raw: bool
-) -> AnyStream:
+def _stream(opened: SyncResponse | AsyncResponse, wire: str, context: StreamContext, keep_raw: bool) -> AnyStream:
     wire_named(wire)
     options = StreamOptions(wire, context, keep_raw)
     if isinstance(opened, SyncResponse):
