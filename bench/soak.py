@@ -270,8 +270,8 @@ def run(console: Console, minutes: float = 10.0, seed: int = 0) -> int:
             process.terminate()
             process.wait(30)
         log.seek(0)
-        if said := log.read():
-            tally.fail(f"the server said: {said[:4000]}", [])
+        if output := log.read():
+            tally.fail(f"the server said: {output[:4000]}", [])
     _judge_memory(watch, tally)
     _report(console, tally, watch, minutes)
     return len(tally.problems)
@@ -304,8 +304,8 @@ def _report(console: Console, tally: Tally, watch: Watch, minutes: float) -> Non
     for (client, what), count in sorted(tally.errors.items()):
         table.add_row(client, what, str(count))
     console.print(table)
-    said = ", ".join(f"{name} {count}" for name, count in tally.happened.most_common())
-    console.print(f"Faults that happened: {said}")
+    output = ", ".join(f"{name} {count}" for name, count in tally.happened.most_common())
+    console.print(f"Faults that happened: {output}")
     missing = set(FAULTS) - set(tally.happened)
     if missing:
         console.print(f"Faults that never happened: {', '.join(sorted(missing))}")

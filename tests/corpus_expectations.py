@@ -110,10 +110,10 @@ def bedrock_usage(raw: dict[str, Any]) -> dict[str, int | None]:
 
 def gemini_usage(raw: dict[str, Any]) -> dict[str, int | None]:
     """Thoughts stand beside the candidates, what tools put in beside the prompt."""
-    said = [raw[key] for key in ("candidatesTokenCount", "thoughtsTokenCount") if key in raw]
+    counted = [raw[key] for key in ("candidatesTokenCount", "thoughtsTokenCount") if key in raw]
     return {
         "input": raw["promptTokenCount"] + raw.get("toolUsePromptTokenCount", 0),
-        "output": sum(said) if said else None,
+        "output": sum(counted) if counted else None,
         "total": raw["totalTokenCount"],
         "cached": raw.get("cachedContentTokenCount"),
         "cache_write": None,
@@ -135,9 +135,9 @@ def gemini_interactions_usage(raw: dict[str, Any]) -> dict[str, int | None]:
 
 def ollama_usage(raw: dict[str, Any]) -> dict[str, int | None]:
     """A prompt from the cache is not counted at all in older versions."""
-    asked, said = raw.get("prompt_eval_count"), raw["eval_count"]
-    total = None if asked is None else asked + said
-    return {"input": asked, "output": said, "total": total, "cached": None, "cache_write": None, "reasoning": None}
+    asked, counted = raw.get("prompt_eval_count"), raw["eval_count"]
+    total = None if asked is None else asked + counted
+    return {"input": asked, "output": counted, "total": total, "cached": None, "cache_write": None, "reasoning": None}
 
 
 def cohere_usage(raw: dict[str, Any]) -> dict[str, int | None]:

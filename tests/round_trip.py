@@ -47,8 +47,8 @@ def assert_says(output: ChatOutput, script: Script, *, refusal_is_text: bool = F
 
 
 def _assert_choice(message: ChatMessage, choice: Choice, *, refusal_is_text: bool) -> None:
-    said = (Text, Refusal) if refusal_is_text else (Text,)
-    assert message.text == "".join(item.text for item in choice.items if isinstance(item, said))
+    text_items = (Text, Refusal) if refusal_is_text else (Text,)
+    assert message.text == "".join(item.text for item in choice.items if isinstance(item, text_items))
     assert message.reasoning == "".join(item.text for item in choice.items if isinstance(item, Reasoning))
     if not refusal_is_text:
         assert message.refusal == "".join(item.text for item in choice.items if isinstance(item, Refusal))

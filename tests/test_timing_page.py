@@ -53,10 +53,14 @@ def test_the_profile_of_the_page(fake_provider: FakeProvider, profile: Path) -> 
         for field in kind.__struct_fields__:
             assert field == "fitted" or re.search(rf"\b{field}:", text), field
     run(block_with(PAGE, "import FirstToken"), fake_provider=fake_provider)
-    said = fake_provider.session.settings.timing
-    assert isinstance(said, Profile)
-    assert (said.events_per_arrival, said.pauses) == (read.events_per_arrival, read.pauses)
-    assert (said.latency, said.ttft.base_ms, said.load.free) == (read.latency, read.ttft.base_ms, read.load.free)
+    applied = fake_provider.session.settings.timing
+    assert isinstance(applied, Profile)
+    assert (applied.events_per_arrival, applied.pauses) == (read.events_per_arrival, read.pauses)
+    assert (applied.latency, applied.ttft.base_ms, applied.load.free) == (
+        read.latency,
+        read.ttft.base_ms,
+        read.load.free,
+    )
 
 
 def commands() -> Iterator[str]:

@@ -155,7 +155,7 @@ def test_scripts_step_by_step(wire: str, seed: int, run: Run) -> None:
         if stepped.left < 2:
             break
         stepped.step(draw.randint(1, stepped.left - 1))
-        expected = said(stepped, wire)
+        expected = sent_text(stepped, wire)
         while len(text) < len(expected):
             text += next(messages).text
         assert text == expected
@@ -168,7 +168,7 @@ def test_scripts_step_by_step(wire: str, seed: int, run: Run) -> None:
     assert run.now() == 0
 
 
-def said(stepped: SteppedStream, wire: str) -> str:
+def sent_text(stepped: SteppedStream, wire: str) -> str:
     """The text in the frames that left."""
     stream = stream_bytes(b"".join(stepped.frames[: stepped.sent]), wire)
     try:

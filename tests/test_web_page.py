@@ -24,8 +24,8 @@ def provider(fake_provider_env: FakeProvider) -> FakeProvider:
 
 def check(body: bytes) -> None:
     """It is the answer, in events."""
-    said = [line for line in body.decode().splitlines() if line.startswith("data: ")]
-    assert "".join(said[:-1]) == 'data: {"text":"The"}data: {"text":" sea"}data: {"finish_reason":"stop"}'
+    events = [line for line in body.decode().splitlines() if line.startswith("data: ")]
+    assert "".join(events[:-1]) == 'data: {"text":"The"}data: {"text":" sea"}data: {"finish_reason":"stop"}'
     assert b"event: done" in body
 
 

@@ -11,14 +11,14 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from inline_snapshot import snapshot
 
+from tests.conformance.commands import Run, forget_included, runner
 from tokentape_conformance.iterator.suite import SUITE
 from tokentape_conformance.iterator.wires import ALL
 from tokentape_conformance.plan import matches
@@ -32,31 +32,11 @@ TARGETS = "tests.conformance.targets"
 ZERO = f"{TARGETS}:drops_zero"
 
 
-class Ran(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `tokentape conformance iterator` in this process; cases that are included are gone afterwards."""
-    cases = sys.modules["tokentape_conformance.case_registry"]
-    monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def command(*arguments: object, jobs: int = 1) -> Ran:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["conformance", "iterator", *map(str, arguments), "--jobs", str(jobs)])
-        return Ran(ended.value.code, *capfd.readouterr())  # type: ignore[arg-type]
-
-    return command
+    forget_included(SUITE, monkeypatch)
+    return runner("iterator", capfd)
 
 
 def in_processes(*arguments: str) -> subprocess.CompletedProcess[str]:

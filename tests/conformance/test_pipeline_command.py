@@ -9,18 +9,18 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from tests.conformance import leftovers
+from tests.conformance.commands import Run, forget_included, runner
 from tests.harness.flush.served import PORT_VARIABLE as SERVED_PORT
 from tokentape_conformance.pipeline.options import CAPABILITIES
 from tokentape_conformance.pipeline.suite import SUITE
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_harness.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -33,30 +33,12 @@ OURS = [
 """Those that `make conformance` leaves out."""
 
 
-class Ran(NamedTuple):
-    """What a command did."""
-
-    code: Any
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run the command in this process, and restore the environment afterwards."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def command(*arguments: object) -> Ran:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["conformance", "pipeline", *map(str, arguments)])
-        return Ran(ended.value.code, *capfd.readouterr())
-
+    forget_included(SUITE, monkeypatch)
     with leftovers.cleared():
-        yield command
+        yield runner("pipeline", capfd)
 
 
 @pytest.mark.parametrize(("app", "path"), OURS, ids=[f"{app.rpartition('.')[2]}{path}" for app, path in OURS])
@@ -201,10 +183,8 @@ def polite(trial: PipelineTrial) -> None:
 """
 
 
-def test_a_case_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_of_ones_own(run: Run, tmp_path: Path) -> None:
     """One file of a few lines; a failure shows the output and its times."""
-    cases = sys.modules["tokentape_conformance.case_registry"]
-    monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
     (tmp_path / "own.py").write_text(OWN_CASE)
     ran = run(f"{APPS}.starlette_app:app", "--path", "/text", "--include", tmp_path / "own.py", "--case", "own")
     assert ran.code == 1

@@ -7,11 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from tests.conformance import test_pipeline_mutants
+from tests.conformance.suite_pages import case_rows, missing_options
 from tokentape_conformance.baseline import read_baseline
-from tokentape_conformance.cli import app
 from tokentape_conformance.pipeline.options import CAPABILITIES
 from tokentape_conformance.pipeline.suite import SUITE
 from tokentape_conformance.result import PlannedCase
@@ -25,11 +24,7 @@ TEXT = PAGE.read_text("utf-8")
 
 def test_the_table_of_cases() -> None:
     """It has every case with its promise and needs, in order."""
-    rows = []
-    for case in SUITE.cases():
-        needs = ", ".join(f"`{need}`" for need in sorted(case.needs))
-        rows.append(f"| `{case.id.removeprefix('pipeline/')}` | {case.promise} | {needs} |")
-    assert re.findall(r"^\| `[a-z]+/.*$", TEXT, re.MULTILINE) == rows
+    assert re.findall(r"^\| `[a-z]+/.*$", TEXT, re.MULTILINE) == case_rows(SUITE)
 
 
 def test_the_table_of_capabilities() -> None:
@@ -40,11 +35,7 @@ def test_the_table_of_capabilities() -> None:
 
 def test_the_options() -> None:
     """The page has every option that this suite alone has."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    own = {name for parameter in commands["pipeline"].params for name in parameter.opts[:1]}
-    shared = {name for parameter in commands["iterator"].params for name in parameter.opts}
-    short = {"--request": "-X", "--header": "-H", "--data": "-d"}
-    assert [name for name in sorted(own - shared) if f"`{short.get(name, name)}" not in TEXT] == []
+    assert missing_options(SUITE, TEXT) == []
 
 
 def test_the_number_of_mutants() -> None:

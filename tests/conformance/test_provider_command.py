@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from tests.conformance.commands import Run, forget_included, runner
 from tests.conformance.provider_mutants.mangler import Answer, Mangler, Site, serving
 from tokentape_conformance.plan import plan
 from tokentape_conformance.provider.grammars import GRAMMARS
@@ -22,37 +22,17 @@ from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
-from tokentape_harness.cli import main
 
 pytestmark = pytest.mark.slow
 
 LACKS = "unknown_model=the fake provider answers for every model"
 
 
-class Ran(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command in this process; cases that are included are gone afterwards."""
-    cases = sys.modules["tokentape_conformance.case_registry"]
-    monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
-
-    def command(*arguments: object) -> Ran:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["conformance", "provider", *map(str, arguments), "--jobs", "1"])
-        return Ran(ended.value.code, *capfd.readouterr())  # type: ignore[arg-type]
-
-    return command
+    forget_included(SUITE, monkeypatch)
+    return runner("provider", capfd)
 
 
 @pytest.fixture(scope="module")

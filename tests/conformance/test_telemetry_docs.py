@@ -6,12 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from tests.clients.telemetry_table import INSTRUMENTATIONS, written
 from tests.conformance.mutants import MUTANTS
+from tests.conformance.suite_pages import case_rows, missing_options
 from tests.conformance.telemetry_mutants import faults, leaks  # noqa: F401 - registers them
-from tokentape_conformance.cli import app
 from tokentape_conformance.telemetry.options import CAPABILITIES
 from tokentape_conformance.telemetry.suite import SUITE
 
@@ -23,12 +22,8 @@ TEXT = PAGE.read_text("utf-8")
 
 def test_the_table_of_cases() -> None:
     """It has every case with its promise and needs, in order; every case has a remedy."""
-    rows = []
-    for case in SUITE.cases():
-        needs = ", ".join(f"`{need}`" for need in sorted(case.needs))
-        rows.append(f"| `{case.id.removeprefix('telemetry/')}` | {case.promise} | {needs} |")
-        assert case.remedy, case.id
-    assert re.findall(r"^\| `[a-z]+/.*$", TEXT.partition("## Scorecards")[0], re.MULTILINE) == rows
+    assert re.findall(r"^\| `[a-z]+/.*$", TEXT.partition("## Scorecards")[0], re.MULTILINE) == case_rows(SUITE)
+    assert [case.id for case in SUITE.cases() if not case.remedy] == []
 
 
 def test_the_table_of_capabilities() -> None:
@@ -39,11 +34,7 @@ def test_the_table_of_capabilities() -> None:
 
 def test_the_options() -> None:
     """The page has every option that this suite alone has."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    own = {name for parameter in commands["telemetry"].params for name in parameter.opts[:1]}
-    shared = {name for parameter in commands["iterator"].params for name in parameter.opts}
-    short = {"--request": "-X", "--header": "-H", "--data": "-d"}
-    assert [name for name in sorted(own - shared) if f"`{short.get(name, name)}" not in TEXT] == []
+    assert missing_options(SUITE, TEXT) == []
 
 
 def test_the_number_of_mutants() -> None:

@@ -19,8 +19,8 @@ from tokentape_fake_provider.wires.anthropic_messages import FINISH_REASONS
 MESSAGES: Any = [{"role": "user", "content": "Say something nice."}]
 few = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-said = InProcess()
-client = anthropic.Anthropic(base_url="http://fake.test", api_key="k", http_client=said.client(httpx2), max_retries=0)
+fake = InProcess()
+client = anthropic.Anthropic(base_url="http://fake.test", api_key="k", http_client=fake.client(httpx2), max_retries=0)
 
 
 def check(message: Any, script: Script) -> None:
@@ -31,8 +31,8 @@ def check(message: Any, script: Script) -> None:
     for block, item in zip(message.content, choice.items, strict=True):
         check_block(block, item)
     assert message.stop_reason == FINISH_REASONS[choice.ended]
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     usage = message.usage
     assert usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens == counts.input
@@ -64,7 +64,7 @@ def check_block(block: Any, item: Item) -> None:
 @given(scripts("anthropic_messages"))
 def test_the_stream_helper_rebuilds_the_message(script: Script) -> None:
     """`messages.stream()` accumulates every block, the stop reason and usage."""
-    said.script = script
+    fake.script = script
     with client.messages.stream(model="m", max_tokens=100, messages=MESSAGES) as stream:
         for _ in stream:
             pass
@@ -75,7 +75,7 @@ def test_the_stream_helper_rebuilds_the_message(script: Script) -> None:
 @given(scripts("anthropic_messages"))
 def test_raw_events_come_in_the_documented_order(script: Script) -> None:
     """message_start, then each block started, filled and stopped, then message_delta and message_stop."""
-    said.script = script
+    fake.script = script
     events = list(client.messages.create(model="m", max_tokens=100, messages=MESSAGES, stream=True))
     assert [events[0].type, events[-2].type, events[-1].type] == [
         "message_start",
@@ -104,7 +104,7 @@ def test_raw_events_come_in_the_documented_order(script: Script) -> None:
 @given(scripts("anthropic_messages"))
 def test_the_complete_response_is_the_same_message(script: Script) -> None:
     """The same script without streaming."""
-    said.script = script
+    fake.script = script
     check(client.messages.create(model="m", max_tokens=100, messages=MESSAGES), script)
 
 
@@ -129,7 +129,7 @@ def test_http_errors_become_the_sdks_exceptions(
     status: int, raised: type[anthropic.APIStatusError], kind: str, stream: bool
 ) -> None:
     """Each status raises the SDK's own exception with type, message, request id and retry-after."""
-    said.script = Script.of(error=Error(status, "Told so.", retry_after=2))
+    fake.script = Script.of(error=Error(status, "Told so.", retry_after=2))
     with pytest.raises(raised) as caught:
         client.messages.create(model="m", max_tokens=100, messages=MESSAGES, stream=stream)
     error = caught.value
@@ -142,7 +142,7 @@ def test_http_errors_become_the_sdks_exceptions(
 
 def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
     """The deltas arrive, then the SDK raises for the error event."""
-    said.script = Script.of("Half an answ", error=Error(529, "Overloaded", in_stream=True))
+    fake.script = Script.of("Half an answ", error=Error(529, "Overloaded", in_stream=True))
     events: list[Any] = []
     stream = client.messages.create(model="m", max_tokens=100, messages=MESSAGES, stream=True)
     with pytest.raises(anthropic.APIStatusError, match="Overloaded"):
@@ -153,14 +153,14 @@ def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
 
 def test_a_refusal_is_text_that_ends_with_refusal() -> None:
     """The format has no place of its own for a refusal."""
-    said.script = Script.of(Refusal("I can't help with that."))
+    fake.script = Script.of(Refusal("I can't help with that."))
     message = client.messages.create(model="m", max_tokens=100, messages=MESSAGES)
     assert (message.content[0].type, message.stop_reason) == ("text", "refusal")
 
 
 def test_thinking_is_always_signed() -> None:
     """A thinking block without a signature gets one, and the same one without streaming."""
-    said.script = Script.of(Reasoning("Hm."), "Yes.")
+    fake.script = Script.of(Reasoning("Hm."), "Yes.")
     with client.messages.stream(model="m", max_tokens=100, messages=MESSAGES) as stream:
         streamed = stream.get_final_message()
     complete = client.messages.create(model="m", max_tokens=100, messages=MESSAGES)
@@ -171,6 +171,6 @@ def test_thinking_is_always_signed() -> None:
 
 def test_usage_can_be_left_out() -> None:
     """With report=False no event mentions usage."""
-    said.script = Script.of("Hi", usage=Usage(report=False))
+    fake.script = Script.of("Hi", usage=Usage(report=False))
     events = list(client.messages.create(model="m", max_tokens=100, messages=MESSAGES, stream=True))
     assert not any("usage" in event.to_json() for event in events)

@@ -72,7 +72,7 @@ class InProcessBedrock:
         return AWSResponse(request.url, tape.status, headers, raw)
 
 
-said = InProcessBedrock()
+fake = InProcessBedrock()
 
 
 def rebuilt(events: Any) -> dict[str, Any]:
@@ -126,8 +126,8 @@ def check(message: dict[str, Any], script: Script) -> None:
     for block, item in zip(message["content"], choice.items, strict=True):
         check_block(block, item)
     assert message["stopReason"] == FINISH_REASONS[choice.ended]
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     usage = message["usage"]
     cached, written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
@@ -156,16 +156,16 @@ def check_block(block: dict[str, Any], item: Item) -> None:
 @given(scripts("bedrock_converse"))
 def test_converse_stream_says_every_script(script: Script) -> None:
     """boto3's parsed events add up to the script, with its usage."""
-    said.script = script
-    check(rebuilt(said.client.converse_stream(modelId=CLAUDE, messages=CONVERSATION)["stream"]), script)
+    fake.script = script
+    check(rebuilt(fake.client.converse_stream(modelId=CLAUDE, messages=CONVERSATION)["stream"]), script)
 
 
 @few
 @given(scripts("bedrock_converse"))
 def test_converse_says_every_script(script: Script) -> None:
     """The same without streaming."""
-    said.script = script
-    got = said.client.converse(modelId=CLAUDE, messages=CONVERSATION)
+    fake.script = script
+    got = fake.client.converse(modelId=CLAUDE, messages=CONVERSATION)
     check({**got["output"]["message"], **got}, script)
 
 
@@ -190,8 +190,8 @@ def invoked(model: str, *, stream: bool) -> list[Any]:
     """The documents that boto3 hands out for InvokeModel."""
     body = json.dumps(REQUESTS[model])
     if not stream:
-        return [json.loads(said.client.invoke_model(modelId=model, body=body)["body"].read())]
-    events = said.client.invoke_model_with_response_stream(modelId=model, body=body)["body"]
+        return [json.loads(fake.client.invoke_model(modelId=model, body=body)["body"].read())]
+    events = fake.client.invoke_model_with_response_stream(modelId=model, body=body)["body"]
     return [json.loads(event["chunk"]["bytes"]) for event in events]
 
 
@@ -222,7 +222,7 @@ def text_in(document: Any) -> str:
 @pytest.mark.parametrize("stream", [True, False])
 def test_every_family_of_models_says_a_text(model: str, stream: bool) -> None:
     """The documents that boto3 hands out join to the text; the last of a stream has the metrics."""
-    said.script = Script.of("Hello, 世界! ", "How are you?", usage=Usage(input=5, output=9))
+    fake.script = Script.of("Hello, 世界! ", "How are you?", usage=Usage(input=5, output=9))
     documents = invoked(model, stream=stream)
     assert "".join(map(text_in, documents)) == "Hello, 世界! How are you?"
     if stream:
@@ -233,7 +233,7 @@ def test_every_family_of_models_says_a_text(model: str, stream: bool) -> None:
 
 def test_claude_is_invoked_with_anthropics_own_events() -> None:
     """Bedrock's ids, no pings, the model's name without vendor and version."""
-    said.script = Script.of(Reasoning("Hm."), "Hi", ToolCall("f"))
+    fake.script = Script.of(Reasoning("Hm."), "Hi", ToolCall("f"))
     documents = invoked(CLAUDE, stream=True)
     assert [document["type"] for document in documents][:2] == ["message_start", "content_block_start"]
     assert "ping" not in {document["type"] for document in documents}
@@ -246,7 +246,7 @@ def test_claude_is_invoked_with_anthropics_own_events() -> None:
 
 def test_reasoning_of_open_models_stands_in_tags() -> None:
     """As recorded of gpt-oss."""
-    said.script = Script.of(Reasoning("Hm, well."), "Hi")
+    fake.script = Script.of(Reasoning("Hm, well."), "Hi")
     texts = [text for document in invoked("openai.gpt-oss-20b-1:0", stream=True) if (text := text_in(document))]
     assert texts == ["<reasoning>Hm, well.</reasoning>", "Hi"]
 
@@ -267,9 +267,9 @@ def test_reasoning_of_open_models_stands_in_tags() -> None:
 )
 def test_http_errors_become_boto3s_exceptions(status: int, name: str, stream: bool) -> None:
     """Each status raises the modelled exception with its message."""
-    said.script = Script.of(error=Error(status, "Told so."))
-    raised = getattr(said.client.exceptions, name)
-    call = said.client.converse_stream if stream else said.client.converse
+    fake.script = Script.of(error=Error(status, "Told so."))
+    raised = getattr(fake.client.exceptions, name)
+    call = fake.client.converse_stream if stream else fake.client.converse
     with pytest.raises(raised) as caught:
         call(modelId=CLAUDE, messages=CONVERSATION)
     response = caught.value.response
@@ -291,12 +291,12 @@ def test_http_errors_become_boto3s_exceptions(status: int, name: str, stream: bo
 @pytest.mark.parametrize("invoke", [False, True])
 def test_an_error_inside_the_stream_is_raised_after_what_came_before(status: int, name: str, invoke: bool) -> None:
     """The deltas arrive, then boto3 raises for the exception frame."""
-    said.script = Script.of("Half an answ", error=Error(status, "Told so.", in_stream=True))
+    fake.script = Script.of("Half an answ", error=Error(status, "Told so.", in_stream=True))
     if invoke:
         body = json.dumps(REQUESTS[CLAUDE])
-        events = said.client.invoke_model_with_response_stream(modelId=CLAUDE, body=body)["body"]
+        events = fake.client.invoke_model_with_response_stream(modelId=CLAUDE, body=body)["body"]
     else:
-        events = said.client.converse_stream(modelId=CLAUDE, messages=CONVERSATION)["stream"]
+        events = fake.client.converse_stream(modelId=CLAUDE, messages=CONVERSATION)["stream"]
     seen: list[Any] = []
     with pytest.raises(EventStreamError, match="Told so") as caught:
         seen.extend(events)
@@ -308,22 +308,22 @@ def test_an_error_inside_the_stream_is_raised_after_what_came_before(status: int
 @pytest.mark.parametrize("reason", list(FINISH_REASONS))
 def test_finish_reasons_are_the_providers_words(reason: Any) -> None:
     """Each reason has its word, and a provider's own word goes out as it is."""
-    said.script = Script.of("x", finish_reason=reason)
-    got = said.client.converse(modelId=CLAUDE, messages=CONVERSATION)
+    fake.script = Script.of("x", finish_reason=reason)
+    got = fake.client.converse(modelId=CLAUDE, messages=CONVERSATION)
     assert got["stopReason"] == FINISH_REASONS[reason]
-    said.script = Script((Choice((Text("x"),), reason, "guardrail_intervened"),))
-    got = said.client.converse(modelId=CLAUDE, messages=CONVERSATION)
+    fake.script = Script((Choice((Text("x"),), reason, "guardrail_intervened"),))
+    got = fake.client.converse(modelId=CLAUDE, messages=CONVERSATION)
     assert got["stopReason"] == "guardrail_intervened"
 
 
 def test_an_arn_is_a_model_too() -> None:
     """Its slash comes encoded, and the request tells the family of the model."""
-    said.script = Script.of("Hi")
-    assert said.client.converse(modelId=ARN, messages=CONVERSATION)["stopReason"] == "end_turn"
-    assert said.ask is not None
-    assert said.ask.model == ARN
+    fake.script = Script.of("Hi")
+    assert fake.client.converse(modelId=ARN, messages=CONVERSATION)["stopReason"] == "end_turn"
+    assert fake.ask is not None
+    assert fake.ask.model == ARN
     body = json.dumps(REQUESTS[CLAUDE])
-    assert json.loads(said.client.invoke_model(modelId=ARN, body=body)["body"].read())["type"] == "message"
+    assert json.loads(fake.client.invoke_model(modelId=ARN, body=body)["body"].read())["type"] == "message"
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ from tokentape_fake_provider.wires.cohere_chat import FINISH_REASONS
 
 MESSAGES: Any = [{"role": "user", "content": "Say something nice."}]
 
-said = InProcess()
-client = cohere.ClientV2("k", base_url="http://fake.test", httpx_client=said.client(httpx), max_retries=0)
+fake = InProcess()
+client = cohere.ClientV2("k", base_url="http://fake.test", httpx_client=fake.client(httpx), max_retries=0)
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def check(script: Script, content: Any, calls: Any, end: Any) -> None:
     assert [(name, arguments) for _, name, arguments in calls] == [(item.name, item.arguments) for item in expected]
     assert all(id_ == item.id or not item.id for (id_, *_), item in zip(calls, expected, strict=True))
     assert end.finish_reason == FINISH_REASONS[choice.ended]
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     tokens = end.usage.tokens
     assert (tokens.input_tokens, tokens.output_tokens, end.usage.cached_tokens) == (
@@ -119,7 +119,7 @@ def check(script: Script, content: Any, calls: Any, end: Any) -> None:
 @given(scripts("cohere_chat"))
 def test_the_client_reads_every_stream(script: Script) -> None:
     """The client's events add up to the script: content blocks, tool calls, finish reason and usage."""
-    said.script = script
+    fake.script = script
     heard = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
     check(script, heard.content, heard.calls, heard.end)
 
@@ -127,7 +127,7 @@ def test_the_client_reads_every_stream(script: Script) -> None:
 @given(scripts("cohere_chat"))
 def test_the_client_reads_every_whole_response(script: Script) -> None:
     """The same script without streaming."""
-    said.script = script
+    fake.script = script
     response = client.v2.chat(model="m", messages=MESSAGES)
     message = response.message
     content = [
@@ -172,7 +172,7 @@ def test_the_async_client_talks_to_the_server(server: FakeProviderServer, sessio
 
 def test_a_plan_is_whole_without_streaming() -> None:
     """The tool plan stands beside the tool calls, and there is no content then."""
-    said.script = Script.of(Reasoning("I will look.", plan=True), ToolCall("f"))
+    fake.script = Script.of(Reasoning("I will look.", plan=True), ToolCall("f"))
     message = client.v2.chat(model="m", messages=MESSAGES).message
     assert (message.tool_plan, message.content, len(message.tool_calls or ())) == ("I will look.", None, 1)
 
@@ -193,7 +193,7 @@ def test_a_plan_is_whole_without_streaming() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_http_errors_become_the_clients_exceptions(status: int, raised: type[ApiError], stream: bool) -> None:
     """Each status raises the client's own exception with id, message and retry-after."""
-    said.script = Script.of(error=Error(status, "Told so.", retry_after=2))
+    fake.script = Script.of(error=Error(status, "Told so.", retry_after=2))
     ask = client.v2.chat_stream if stream else client.v2.chat
     with pytest.raises(raised) as caught:
         list(ask(model="m", messages=MESSAGES))
@@ -204,7 +204,7 @@ def test_http_errors_become_the_clients_exceptions(status: int, raised: type[Api
 
 def test_an_error_inside_the_stream_is_told_by_its_end() -> None:
     """The deltas arrive, then a message-end with the error: the client does not raise."""
-    said.script = Script.of("Half an answ", error=Error(500, "internal error", in_stream=True))
+    fake.script = Script.of("Half an answ", error=Error(500, "internal error", in_stream=True))
     heard = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
     assert heard.content == [("text", "Half an answ")]
     assert (heard.end.finish_reason, heard.end.error, heard.end.usage) == ("ERROR", "internal error", None)
@@ -237,17 +237,17 @@ def test_events_have_recorded_shapes(script: Script) -> None:
 def test_finish_reasons_are_coheres_words() -> None:
     """Each reason has its word, and a provider's own word goes out as it is; a refusal is text."""
     for reason in get_args(FinishReason):
-        said.script = Script.of(Refusal("No."), finish_reason=reason)
+        fake.script = Script.of(Refusal("No."), finish_reason=reason)
         response = client.v2.chat(model="m", messages=MESSAGES)
         assert [(block.type, block.text) for block in response.message.content or ()] == [("text", "No.")]  # type: ignore[union-attr]
         assert response.finish_reason == FINISH_REASONS[reason]
-    said.script = Script((Choice((), None, "STOP_SEQUENCE"),))
+    fake.script = Script((Choice((), None, "STOP_SEQUENCE"),))
     assert client.v2.chat(model="m", messages=MESSAGES).finish_reason == "STOP_SEQUENCE"
 
 
 def test_arguments_may_be_broken() -> None:
     """Arguments are text, which need not be JSON, streamed and not."""
-    said.script = Script.of(ToolCall("f", '{"a":'))
+    fake.script = Script.of(ToolCall("f", '{"a":'))
     assert DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES)).calls[0][2] == '{"a":'
     (call,) = client.v2.chat(model="m", messages=MESSAGES).message.tool_calls or ()
     assert call.function is not None
@@ -262,6 +262,6 @@ def test_several_choices_are_an_error() -> None:
 
 def test_usage_can_be_left_out() -> None:
     """With report=False no event mentions usage."""
-    said.script = Script.of("Hi", usage=Usage(report=False))
+    fake.script = Script.of("Hi", usage=Usage(report=False))
     assert DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES)).end.usage is None
     assert client.v2.chat(model="m", messages=MESSAGES).usage is None

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 import pytest
 
-from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
 SSE = (("content-type", "text/event-stream"),)
-
-
-@pytest.fixture
-def control(server: FakeProviderServer, session: Session) -> Iterator[httpx2.Client]:
-    """A client of the session's part of the control API."""
-    with httpx2.Client(base_url=f"{server.url}/_tokentape/sessions/{session.id}", timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
-def url(server: FakeProviderServer, session: Session) -> str:
-    """Where its chat completions are."""
-    return f"{server.base_url('openai_chat', session.id)}/chat/completions"
 
 
 def test_stepping(control: httpx2.Client, session: Session, url: str, http: httpx2.Client) -> None:
@@ -37,8 +22,8 @@ def test_stepping(control: httpx2.Client, session: Session, url: str, http: http
         "type": "stepped",
         "headers": False,
     }
-    said = (b'{"text": "a"}', b'{"text": "b"}', b'{"text": "c"}', b'{"text": "d"}')
-    session.push(Tape(tuple(Frame(0, data) for data in said), 200, SSE))
+    events = (b'{"text": "a"}', b'{"text": "b"}', b'{"text": "c"}', b'{"text": "d"}')
+    session.push(Tape(tuple(Frame(0, data) for data in events), 200, SSE))
     with http.stream("POST", url, json=REQUEST) as response:
         chunks = response.iter_raw()
         taken = control.post("/streams/next").json()
@@ -47,14 +32,14 @@ def test_stepping(control: httpx2.Client, session: Session, url: str, http: http
         assert taken == state
         assert control.get("/streams").json() == {"streams": [state]}
         moved = control.post("/streams/0/step").json()
-        assert base64.b64decode(moved.pop("data")) == next(chunks) == said[0]
+        assert base64.b64decode(moved.pop("data")) == next(chunks) == events[0]
         assert moved == state | {"sent": 1, "left": 4}
         moved = control.post("/streams/0/step", json={"until": "bc"}).json()
-        assert (moved["sent"], next(chunks)) == (3, said[1] + said[2])
+        assert (moved["sent"], next(chunks)) == (3, events[1] + events[2])
         assert control.post("/streams/0/hold").json()["held"] is True
         assert control.get("/streams/0").json()["sent"] == 3
         assert control.post("/streams/0/release").json()["held"] is False
-        assert b"".join(chunks) == said[3]
+        assert b"".join(chunks) == events[3]
     session.journal.wait()
     over = control.post("/streams/0/finish")
     assert (over.status_code, over.json()["error"]["what"]) == (409, "the response to request 0 is over: complete")

@@ -38,7 +38,7 @@ INSTANT = Instant()
 SSE = (("content-type", "text/event-stream"),)
 
 
-def said(wire: str, timing: Any = INSTANT, **fields: Any) -> tuple[Tape, Wire, ProviderRequest]:
+def encoded(wire: str, timing: Any = INSTANT, **fields: Any) -> tuple[Tape, Wire, ProviderRequest]:
     """A stream in a wire format, which says `TEXT` and its usage."""
     if wire in ("openai_chat", "openai_completions"):
         fields.setdefault("stream_options", {"include_usage": True})
@@ -48,7 +48,7 @@ def said(wire: str, timing: Any = INSTANT, **fields: Any) -> tuple[Tape, Wire, P
 
 def damaged(spec: str, wire: str, timing: Any = INSTANT, **fields: Any) -> tuple[Tape, Tape]:
     """The stream before and after a fault."""
-    tape, known, ask = said(wire, timing, **fields)
+    tape, known, ask = encoded(wire, timing, **fields)
     return tape, apply_fault(parse_fault(spec), tape, known, ask)
 
 
@@ -197,7 +197,7 @@ def test_connection_faults() -> None:
         assert (made.head, made.frames, made.end, made.start) == (False, (), end, 7)
 
 
-# What is said.
+# The text.
 
 
 @every_wire
@@ -244,7 +244,7 @@ def test_half_event(wire: str) -> None:
 @every_wire
 def test_in_band_error(wire: str) -> None:
     """The error event is the one that the encoder sends for a script's own, and nothing follows it."""
-    tape, known, ask = said(wire)
+    tape, known, ask = encoded(wire)
     fault = parse_fault("in_band_error@status=429,message=slow down")
     after = apply_fault(fault, tape, known, ask)
     scripted = encode(Script.of(TEXT, error=Error(429, "slow down", in_stream=True)), ask, Instant())
@@ -252,7 +252,7 @@ def test_in_band_error(wire: str) -> None:
     assert after.body.startswith(whole.body)
     told = documents(after, wire)[len(events_of(whole)) :]
     expected = documents(scripted, wire)[-len(told) :]
-    if wire == "openai_responses":  # the response object knows what had been said; the fault does not
+    if wire == "openai_responses":  # the response object knows what had been sent; the fault does not
         assert (
             [value["type"] for value in told] == [value["type"] for value in expected] == ["error", "response.failed"]
         )
@@ -273,7 +273,7 @@ def test_in_band_error_in_an_array(frame: int) -> None:
 
 def test_in_band_error_inside_an_event() -> None:
     """An error event is never put into another event: that one is left out."""
-    tape, known, ask = said("openai_chat")
+    tape, known, ask = encoded("openai_chat")
     place = events_of(tape)[2].start + 20
     after = apply_fault(parse_fault(f"in_band_error@byte={place}"), tape, known, ask)
     assert len(documents(after)) == 4
@@ -307,7 +307,7 @@ def test_malformed_frames_of_aws_are_whole() -> None:
 @every_wire
 def test_order_duplicates_and_losses(wire: str) -> None:
     """Events change places, come twice or go missing, and the stream stays well formed."""
-    was = documents(said(wire)[0], wire)
+    was = documents(encoded(wire)[0], wire)
     swapped = documents(damaged("wrong_order@event=1", wire)[1], wire)
     assert swapped == [was[0], was[2], was[1], *was[3:]]
     assert documents(damaged("duplicate@event=1", wire)[1], wire) == [was[0], was[1], *was[1:]]
@@ -372,7 +372,7 @@ def test_no_usage_in_a_whole_answer(wire: str) -> None:
 def test_http_errors(wire: str) -> None:
     """An HTTP error has the provider's shape; one for too many requests says when to ask again."""
     after = damaged("http_error@status=429,retry_after=7", wire)[1]
-    known, ask = said(wire)[1:]
+    known, ask = encoded(wire)[1:]
     expected = tape_of_reply(known.encode_error(Error(429, retry_after=7), ask))
     assert (after.status, after.body) == (429, expected.body)
     assert after.header("retry-after") == "7"
@@ -409,7 +409,7 @@ def test_rate_limit_headers(wire: str, remaining: str) -> None:
 )
 def test_rate_limit_headers_of_dialects(dialect: str, header: tuple[str, str]) -> None:
     """Providers that share a wire format have header values of their own."""
-    tape, known, ask = said("openai_chat")
+    tape, known, ask = encoded("openai_chat")
     ask = msgspec.structs.replace(ask, dialect=dialect)
     after = apply_fault(parse_fault("http_error@status=429,retry_after=7"), tape, known, ask)
     assert header in after.headers
@@ -417,7 +417,7 @@ def test_rate_limit_headers_of_dialects(dialect: str, header: tuple[str, str]) -
 
 @every_wire
 def test_bytes_that_stay(wire: str) -> None:
-    """Splitting and compressing changes no byte of what is said."""
+    """Splitting and compressing changes no byte of the content."""
     for spec in ("tiny_chunks", "tiny_chunks@size=7", "split@inside=utf8", "split@inside=event"):
         before, after = damaged(spec, wire)
         assert after.body == before.body
@@ -437,7 +437,7 @@ def test_places_of_splits() -> None:
     inside = damaged("split@inside=utf8", "openai_chat")[1]
     assert any(re.search(rb"[\xc2-\xf4]\Z", frame.data) for frame in inside.frames)
     lines = damaged("split@inside=crlf", "openai_chat")[1]
-    assert lines.body == said("openai_chat")[0].body.replace(b"\n", b"\r\n")
+    assert lines.body == encoded("openai_chat")[0].body.replace(b"\n", b"\r\n")
     assert all(frame.data.endswith(b"\r") or frame.data.endswith(b"\n") for frame in lines.frames)
     assert sum(frame.data.endswith(b"\r") for frame in lines.frames) == lines.body.count(b"\r\n")
     amid = damaged("split@inside=event", "openai_chat")[1]
@@ -454,7 +454,7 @@ def test_flushes_of_gzip() -> None:
 
 def test_gzip_of_a_stream_that_breaks() -> None:
     """What a compressor had not flushed when the connection broke never arrives."""
-    tape, known, ask = said("openai_chat")
+    tape, known, ask = encoded("openai_chat")
     broken = apply_fault(parse_fault("fin@frame=3"), tape, known, ask)
     flushed = apply_fault(parse_fault("gzip"), broken)
     assert zlib.decompressobj(wbits=31).decompress(flushed.body) == broken.body
@@ -484,7 +484,7 @@ def test_pings() -> None:
 
 @every_wire
 def test_giant_event(wire: str) -> None:
-    """An event grows by a field that its reader does not know, and says what it said."""
+    """An event grows by a field that its reader does not know, and has the same content."""
     before, after = damaged("giant_event@event=1,size=50000", wire)
     was, now = documents(before, wire), documents(after, wire)
     assert now[1].pop("padding") == "x" * 50000
@@ -611,15 +611,15 @@ def test_sweep_places() -> None:
 def test_output_tokens() -> None:
     """A quota is charged what a response counts, and else one token for each event."""
     for wire in WIRES:
-        tape, known, _ = said(wire)
+        tape, known, _ = encoded(wire)
         assert output_tokens(tape, known) == 8, wire
-    silent, known, _ = said("openai_chat", stream_options=...)
+    silent, known, _ = encoded("openai_chat", stream_options=...)
     assert output_tokens(silent, known) == len(events_of(silent))
 
 
 def test_nothing_happens_to_what_is_not_sent() -> None:
     """What breaks before its headers has nothing left to damage; an error can still answer instead."""
-    tape, known, ask = said("openai_chat")
+    tape, known, ask = encoded("openai_chat")
     silent = apply_fault(parse_fault("fin@before_headers"), tape, known, ask)
     for name in FAULTS:
         if name in ("http_error", "overload"):

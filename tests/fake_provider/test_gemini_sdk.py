@@ -26,7 +26,7 @@ with warnings.catch_warnings():
     from google import genai
     from google.genai import errors, types
 
-said = InProcess()
+fake = InProcess()
 
 
 def studio(base_url: str = "http://fake.test", **options: Any) -> Any:
@@ -34,12 +34,12 @@ def studio(base_url: str = "http://fake.test", **options: Any) -> Any:
     return genai.Client(api_key="k", http_options=types.HttpOptions(base_url=base_url, **options))
 
 
-client = studio(httpx_client=said.client(httpx2))
+client = studio(httpx_client=fake.client(httpx2))
 
 
 def one(script: Script) -> Script:
     """The script, and the in-process server told to say it."""
-    said.script = script
+    fake.script = script
     return script
 
 
@@ -88,8 +88,8 @@ def check(responses: list[Any], script: Script) -> None:
     last = responses[-1]
     assert {response.model_version for response in responses} == {script.model or "m"}
     assert len({response.response_id for response in responses}) == 1
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     usage = last.usage_metadata
     assert usage.prompt_token_count == counts.input
@@ -123,15 +123,15 @@ def test_vertex_says_the_same(stream: bool) -> None:
     vertex = genai.Client(
         vertexai=True,
         api_key="k",
-        http_options=types.HttpOptions(base_url="http://fake.test", httpx_client=said.client(httpx2)),
+        http_options=types.HttpOptions(base_url="http://fake.test", httpx_client=fake.client(httpx2)),
     )
     script = one(Script.of(Reasoning("Hm.", signature="c2ln"), "Hello", ToolCall.of("f", {"a": 1})))
     if stream:
         check(list(vertex.models.generate_content_stream(model="m", contents="Hi")), script)
     else:
         check([vertex.models.generate_content(model="m", contents="Hi")], script)
-    assert said.ask is not None
-    assert "/publishers/google/models/m:" in said.ask.path
+    assert fake.ask is not None
+    assert "/publishers/google/models/m:" in fake.ask.path
 
 
 @pytest.mark.parametrize("reason", sorted(set(FINISH_REASONS)))
@@ -166,7 +166,7 @@ def test_partial_arguments_are_the_sdks_own() -> None:
     vertex = genai.Client(
         vertexai=True,
         api_key="k",
-        http_options=types.HttpOptions(base_url="http://fake.test", httpx_client=said.client(httpx2)),
+        http_options=types.HttpOptions(base_url="http://fake.test", httpx_client=fake.client(httpx2)),
     )
     tools = types.GenerateContentConfig(
         tool_config=types.ToolConfig(function_calling_config=calling),

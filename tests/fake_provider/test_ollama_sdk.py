@@ -38,8 +38,8 @@ from tokentape_fake_provider.wires.ollama import FINISH_REASONS
 
 MESSAGES = [{"role": "user", "content": "Say something nice."}]
 
-said = InProcess()
-client = ollama.Client("http://fake.test", transport=said.client(httpx)._transport)
+fake = InProcess()
+client = ollama.Client("http://fake.test", transport=fake.client(httpx)._transport)
 
 
 def is_readable(script: Script) -> bool:
@@ -67,8 +67,8 @@ def check(script: Script, text: str, thinking: str, calls: list[Any], last: Any)
     ]
     assert last.model == (script.model or "m")
     assert (last.done, last.done_reason) == (True, FINISH_REASONS[choice.ended])
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     assert (last.prompt_eval_count, last.eval_count) == (counts.input, counts.output)
     assert last.total_duration == last.load_duration + last.prompt_eval_duration + last.eval_duration
@@ -77,7 +77,7 @@ def check(script: Script, text: str, thinking: str, calls: list[Any], last: Any)
 @given(readable_scripts)
 def test_the_client_reads_every_chat_stream(script: Script) -> None:
     """The client's parts add up to the script, and only the last one is done."""
-    said.script = script
+    fake.script = script
     parts = list(client.chat("m", messages=MESSAGES, stream=True))
     assert [part.done for part in parts] == [False] * (len(parts) - 1) + [True]
     calls = [call for part in parts for call in part.message.tool_calls or ()]
@@ -88,7 +88,7 @@ def test_the_client_reads_every_chat_stream(script: Script) -> None:
 @given(readable_scripts)
 def test_the_client_reads_every_whole_response(script: Script) -> None:
     """The same script without streaming."""
-    said.script = script
+    fake.script = script
     response = client.chat("m", messages=MESSAGES)
     message = response.message
     check(script, message.content or "", message.thinking or "", list(message.tool_calls or ()), response)
@@ -98,16 +98,16 @@ def test_the_client_reads_every_whole_response(script: Script) -> None:
 def test_the_client_reads_every_generated_text(script: Script) -> None:
     """/api/generate says text and thinking in fields of its own, streamed and not."""
     (choice,) = script.choices
-    said.script = Script(
+    fake.script = Script(
         (Choice(tuple(item for item in choice.items if not isinstance(item, ToolCall)), choice.finish_reason),),
         script.usage,
         model=script.model,
     )
     parts = list(client.generate("m", "Hi", stream=True))
     text = "".join(part.response or "" for part in parts)
-    check(said.script, text, "".join(part.thinking or "" for part in parts), [], parts[-1])
+    check(fake.script, text, "".join(part.thinking or "" for part in parts), [], parts[-1])
     whole = client.generate("m", "Hi")
-    check(said.script, whole.response or "", whole.thinking or "", [], whole)
+    check(fake.script, whole.response or "", whole.thinking or "", [], whole)
     assert whole.context == parts[-1].context
 
 
@@ -155,7 +155,7 @@ def test_it_streams_unless_it_is_told_not_to(server: FakeProviderServer, session
 @pytest.mark.parametrize("stream", [False, True])
 def test_http_errors_become_the_clients_exception(status: int, stream: bool) -> None:
     """Each status raises the client's ResponseError with status and message, before anything is streamed."""
-    said.script = Script.of(error=Error(status, "model 'm' not found"))
+    fake.script = Script.of(error=Error(status, "model 'm' not found"))
     with pytest.raises(ollama.ResponseError) as caught:
         list(client.chat("m", messages=MESSAGES, stream=stream))
     assert (caught.value.status_code, caught.value.error) == (status, "model 'm' not found")
@@ -163,7 +163,7 @@ def test_http_errors_become_the_clients_exception(status: int, stream: bool) -> 
 
 def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
     """The parts arrive, then the client raises for the error line."""
-    said.script = Script.of("Half an answ", error=Error(500, "an error was encountered", in_stream=True))
+    fake.script = Script.of("Half an answ", error=Error(500, "an error was encountered", in_stream=True))
     heard: list[str] = []
     with pytest.raises(ollama.ResponseError, match="an error was encountered"):
         heard.extend(part.message.content or "" for part in client.chat("m", messages=MESSAGES, stream=True))
@@ -249,16 +249,16 @@ def test_finish_reasons_are_ollamas_words() -> None:
     """Each reason has its word; a refusal is text."""
     words = {"length": "length", "error": "error", "other": "other"}
     for reason in get_args(FinishReason):
-        said.script = Script.of(Refusal("No."), finish_reason=reason)
+        fake.script = Script.of(Refusal("No."), finish_reason=reason)
         response = client.chat("m", messages=MESSAGES)
         assert (response.message.content, response.done_reason) == ("No.", words.get(reason, "stop"))
-    said.script = Script((Choice((), None, "unload"),))
+    fake.script = Script((Choice((), None, "unload"),))
     assert client.chat("m", messages=MESSAGES).done_reason == "unload"
 
 
 def test_usage_can_be_left_out() -> None:
     """With report=False the last line has neither counts nor durations."""
-    said.script = Script.of("Hi", usage=Usage(report=False))
+    fake.script = Script.of("Hi", usage=Usage(report=False))
     last = list(client.chat("m", messages=MESSAGES, stream=True))[-1]
     assert last.done
     assert (last.eval_count, last.prompt_eval_count, last.total_duration) == (None, None, None)

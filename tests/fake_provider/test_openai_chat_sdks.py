@@ -23,10 +23,10 @@ BASE = "http://fake.test"
 MESSAGES: Any = [{"role": "user", "content": "Say something nice."}]
 few = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-said = InProcess()
-openai_client = openai.OpenAI(base_url=f"{BASE}/v1", api_key="k", http_client=said.client(httpx2), max_retries=0)
-groq_client = groq.Groq(base_url=BASE, api_key="k", http_client=said.client(httpx), max_retries=0)
-mistral_client = Mistral(server_url=BASE, api_key="k", client=said.client(httpx2))
+fake = InProcess()
+openai_client = openai.OpenAI(base_url=f"{BASE}/v1", api_key="k", http_client=fake.client(httpx2), max_retries=0)
+groq_client = groq.Groq(base_url=BASE, api_key="k", http_client=fake.client(httpx), max_retries=0)
+mistral_client = Mistral(server_url=BASE, api_key="k", client=fake.client(httpx2))
 
 
 def joined(choice: Choice, kind: type[Text | Reasoning | Refusal]) -> str:
@@ -49,8 +49,8 @@ def ids_fit(choice: Choice, ids: list[str], made_up: str) -> bool:
 
 
 def usage_of(script: Script) -> tuple[int, ...]:
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     return (counts.input, counts.output, counts.total, counts.cached, counts.reasoning)
 
@@ -97,7 +97,7 @@ def check(heard: DecodedResponse, choice: Choice, *, refuses: bool = True, call_
 @given(scripts("openai_chat"))
 def test_openai_reads_every_stream(script: Script) -> None:
     """The openai SDK's chunks add up to the script: all choices, tool calls, reasons and usage."""
-    said.script = script
+    fake.script = script
     heard = [DecodedResponse() for _ in script.choices]
     usages = []
     stream = openai_client.chat.completions.create(
@@ -129,7 +129,7 @@ def test_openai_reads_every_stream(script: Script) -> None:
 @given(scripts("openai_chat", max_choices=1))
 def test_openais_stream_helper_reads_every_stream(script: Script) -> None:
     """The `.stream()` helper, which is stricter, rebuilds the final message."""
-    said.script = script
+    fake.script = script
     (choice,) = script.choices
     with openai_client.chat.completions.stream(model="m", messages=MESSAGES) as stream:
         for _ in stream:
@@ -145,7 +145,7 @@ def test_openais_stream_helper_reads_every_stream(script: Script) -> None:
 @given(scripts("openai_chat"))
 def test_openai_reads_every_complete_response(script: Script) -> None:
     """The same script without streaming."""
-    said.script = script
+    fake.script = script
     completion = openai_client.chat.completions.create(model="m", messages=MESSAGES)
     assert completion.object == "chat.completion"
     assert [choice.index for choice in completion.choices] == list(range(len(script.choices)))
@@ -170,7 +170,7 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
 @given(scripts("openai_chat"))
 def test_groq_reads_every_script(script: Script) -> None:
     """The groq SDK (httpx, the path /openai/v1) reads both forms, in Groq's dialect."""
-    said.script = script
+    fake.script = script
     heard = [DecodedResponse() for _ in script.choices]
     usage = None
     for chunk in groq_client.chat.completions.create(model="m", messages=MESSAGES, stream=True):
@@ -196,7 +196,7 @@ def test_groq_reads_every_script(script: Script) -> None:
 @given(scripts("openai_chat"))
 def test_mistral_reads_every_script(script: Script) -> None:
     """The mistralai SDK reads both forms, in Mistral's dialect: thoughts are parts of the content."""
-    said.script = script
+    fake.script = script
     heard = [DecodedResponse() for _ in script.choices]
     usage = None
     stream = mistral_client.chat.stream(model="mistral-small-latest", messages=MESSAGES)
@@ -218,7 +218,7 @@ def test_mistral_reads_every_script(script: Script) -> None:
 
 def test_a_script_of_one_choice_answers_each_of_n() -> None:
     """`n` gives n choices, and their deltas take turns."""
-    said.script = Script.of("One two", ToolCall.of("f"))
+    fake.script = Script.of("One two", ToolCall.of("f"))
     stream = openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True, n=2)
     order = [(choice.index, choice.delta.content) for chunk in stream for choice in chunk.choices]
     assert order[:6] == [(0, ""), (1, ""), (0, "One"), (1, "One"), (0, " two"), (1, " two")]
@@ -246,7 +246,7 @@ def test_a_script_of_one_choice_answers_each_of_n() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_http_errors_become_the_sdks_exceptions(status: int, raised: type[openai.APIStatusError], stream: bool) -> None:
     """Each status raises the SDK's own exception with message, type, request id and retry-after."""
-    said.script = Script.of(error=Error(status, "Told so.", retry_after=1.5))
+    fake.script = Script.of(error=Error(status, "Told so.", retry_after=1.5))
     with pytest.raises(raised) as caught:
         openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
     error = caught.value
@@ -261,7 +261,7 @@ def test_http_errors_become_the_sdks_exceptions(status: int, raised: type[openai
 
 def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
     """The deltas arrive, then the SDK raises; no choice has finished."""
-    said.script = Script.of("Half an answ", error=Error(500, "It broke.", in_stream=True))
+    fake.script = Script.of("Half an answ", error=Error(500, "It broke.", in_stream=True))
     chunks = []
     stream = openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
     with pytest.raises(openai.APIError, match=r"It broke\."):
@@ -272,10 +272,10 @@ def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
 
 def test_usage_is_only_sent_when_asked_for_or_reported() -> None:
     """Without include_usage no chunk has usage; with report=False not even then."""
-    said.script = Script.of("Hi")
+    fake.script = Script.of("Hi")
     chunks = list(openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True))
     assert all(chunk.usage is None and chunk.choices for chunk in chunks)
-    said.script = Script.of("Hi", usage=Usage(report=False))
+    fake.script = Script.of("Hi", usage=Usage(report=False))
     options: Any = {"include_usage": True}
     stream = openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True, stream_options=options)
     assert all(chunk.usage is None and chunk.choices for chunk in stream)

@@ -19,8 +19,8 @@ from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires.openai_completions import FINISH_REASONS
 
-said = InProcess()
-client = openai.OpenAI(base_url="http://fake.test/v1", api_key="k", http_client=said.client(httpx2), max_retries=0)
+fake = InProcess()
+client = openai.OpenAI(base_url="http://fake.test/v1", api_key="k", http_client=fake.client(httpx2), max_retries=0)
 
 
 def expected(script: Script) -> list[tuple[str, str]]:
@@ -33,8 +33,8 @@ def expected(script: Script) -> list[tuple[str, str]]:
 
 def check_usage(usage: Any, script: Script) -> None:
     """The counts are the script's."""
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == counts[:3]
     assert usage.prompt_tokens_details.cached_tokens == counts.cached
@@ -43,7 +43,7 @@ def check_usage(usage: Any, script: Script) -> None:
 @given(scripts("openai_completions"))
 def test_openai_reads_every_stream(script: Script) -> None:
     """The SDK's chunks add up to the script: all choices, reasons and usage."""
-    said.script = script
+    fake.script = script
     texts = [""] * len(script.choices)
     reasons: list[str | None] = [None] * len(script.choices)
     usages = []
@@ -65,7 +65,7 @@ def test_openai_reads_every_stream(script: Script) -> None:
 @given(scripts("openai_completions"))
 def test_openai_reads_every_complete_response(script: Script) -> None:
     """The same script without streaming."""
-    said.script = script
+    fake.script = script
     completion = client.completions.create(model="m", prompt="Hi")
     assert [choice.index for choice in completion.choices] == list(range(len(script.choices)))
     assert [(choice.text, choice.finish_reason) for choice in completion.choices] == expected(script)
@@ -74,7 +74,7 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
 
 def test_each_prompt_of_a_list_is_answered_n_times() -> None:
     """A script of one choice answers them all; tokens in an array are one prompt."""
-    said.script = Script.of("One")
+    fake.script = Script.of("One")
     assert len(client.completions.create(model="m", prompt=["a", "b"], n=2).choices) == 4
     assert len(client.completions.create(model="m", prompt=[[1, 2], [3]]).choices) == 2
     assert len(client.completions.create(model="m", prompt=[1, 2]).choices) == 1
@@ -82,23 +82,23 @@ def test_each_prompt_of_a_list_is_answered_n_times() -> None:
 
 def test_usage_is_only_sent_when_asked_for_or_reported() -> None:
     """Without include_usage no chunk has usage; with report=False not even a whole answer."""
-    said.script = Script.of("Hi")
+    fake.script = Script.of("Hi")
     assert all(chunk.usage is None for chunk in client.completions.create(model="m", prompt="Hi", stream=True))
-    said.script = Script.of("Hi", usage=Usage(report=False))
+    fake.script = Script.of("Hi", usage=Usage(report=False))
     assert client.completions.create(model="m", prompt="Hi").usage is None
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_http_errors_become_the_sdks_exceptions(stream: bool) -> None:
     """An error of the script raises the SDK's own exception."""
-    said.script = Script.of(error=Error(429, "Told so."))
+    fake.script = Script.of(error=Error(429, "Told so."))
     with pytest.raises(openai.RateLimitError, match=r"Told so\."):
         client.completions.create(model="m", prompt="Hi", stream=stream)
 
 
 def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
     """The deltas arrive, then the SDK raises."""
-    said.script = Script.of("Half an answ", error=Error(500, "It broke.", in_stream=True))
+    fake.script = Script.of("Half an answ", error=Error(500, "It broke.", in_stream=True))
     chunks: list[Any] = []
     with pytest.raises(openai.APIError, match=r"It broke\."):
         chunks.extend(iter(client.completions.create(model="m", prompt="Hi", stream=True)))

@@ -16,8 +16,8 @@ from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refus
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.sessions.session import Session
 
-said = InProcess()
-client = openai.OpenAI(base_url="http://fake.test/v1", api_key="k", http_client=said.client(httpx2), max_retries=0)
+fake = InProcess()
+client = openai.OpenAI(base_url="http://fake.test/v1", api_key="k", http_client=fake.client(httpx2), max_retries=0)
 FINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -63,8 +63,8 @@ def check_response(response: Any, script: Script) -> None:
     reason = {"length": "max_output_tokens", "content_filter": "content_filter", "other": "other"}.get(choice.ended)
     assert response.status == ("completed" if reason is None else "incomplete")
     assert (response.incomplete_details and response.incomplete_details.reason) == reason
-    assert said.ask is not None
-    counts = resolve_usage(script, said.ask.text, script.choices)
+    assert fake.ask is not None
+    counts = resolve_usage(script, fake.ask.text, script.choices)
     assert counts is not None
     usage = response.usage
     assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (counts.input, counts.output, counts.total)
@@ -76,7 +76,7 @@ def check_response(response: Any, script: Script) -> None:
 @given(scripts("openai_responses"))
 def test_openai_reads_every_stream(script: Script) -> None:
     """The SDK's events are numbered, add up to the script delta by delta, and end with the whole response."""
-    said.script = script
+    fake.script = script
     (choice,) = script.choices
     heard = {"text": "", "reasoning": "", "refusal": ""}
     arguments: dict[str, str] = {}
@@ -114,7 +114,7 @@ def test_openai_reads_every_stream(script: Script) -> None:
 @given(scripts("openai_responses"))
 def test_openais_stream_helper_reads_every_stream(script: Script) -> None:
     """The `.stream()` helper, which keeps a snapshot of its own, ends with the same text and final response."""
-    said.script = script
+    fake.script = script
     (choice,) = script.choices
     with client.responses.stream(model="m", input="Hi") as stream:
         texts = [event.text for event in stream if event.type == "response.output_text.done"]
@@ -126,13 +126,13 @@ def test_openais_stream_helper_reads_every_stream(script: Script) -> None:
 @given(scripts("openai_responses"))
 def test_openai_reads_every_complete_response(script: Script) -> None:
     """The same script without streaming."""
-    said.script = script
+    fake.script = script
     check_response(client.responses.create(model="m", input="Hi"), script)
 
 
 def test_custom_tools_get_free_text() -> None:
     """A tool that the request calls custom is called with text in events of its own."""
-    said.script = Script.of(ToolCall("run", "print('hi')", "call_1", ("print", "('hi')")))
+    fake.script = Script.of(ToolCall("run", "print('hi')", "call_1", ("print", "('hi')")))
     tools: Any = [{"type": "custom", "name": "run"}]
     events = list(client.responses.create(model="m", input="Hi", stream=True, tools=tools))
     deltas = [event.delta for event in events if event.type == "response.custom_tool_call_input.delta"]
@@ -144,7 +144,7 @@ def test_custom_tools_get_free_text() -> None:
 
 def test_encrypted_reasoning_comes_where_it_is_asked_for() -> None:
     """`include` of the request gets made-up encrypted content; without it there is none."""
-    said.script = Script.of(Reasoning("Hm."), "Hi")
+    fake.script = Script.of(Reasoning("Hm."), "Hi")
     plain = client.responses.create(model="m", input="Hi").output[0]
     included = client.responses.create(model="m", input="Hi", include=["reasoning.encrypted_content"]).output[0]
     assert plain.type == included.type == "reasoning"
@@ -155,7 +155,7 @@ def test_encrypted_reasoning_comes_where_it_is_asked_for() -> None:
 
 def test_the_request_is_echoed() -> None:
     """Settings, tools and metadata of the request are in the response, as the provider echoes them."""
-    said.script = Script.of("Hi")
+    fake.script = Script.of("Hi")
     tool: Any = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": True}
     response = client.responses.create(
         model="m",
@@ -167,8 +167,8 @@ def test_the_request_is_echoed() -> None:
         store=False,
         reasoning={"effort": "low"},
     )
-    assert said.ask is not None
-    assert said.ask.text == "Be brief.\nHi"
+    assert fake.ask is not None
+    assert fake.ask.text == "Be brief.\nHi"
     assert (response.instructions, response.temperature, response.metadata) == ("Be brief.", 0.5, {"a": "b"})
     assert [each.name for each in response.tools if each.type == "function"] == ["look"]
     assert response.reasoning is not None
@@ -189,7 +189,7 @@ def test_the_request_is_echoed() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_http_errors_become_the_sdks_exceptions(status: int, raised: type[openai.APIStatusError], stream: bool) -> None:
     """Each status raises the SDK's own exception with message, type, request id and retry-after."""
-    said.script = Script.of(error=Error(status, "Told so.", retry_after=1.5))
+    fake.script = Script.of(error=Error(status, "Told so.", retry_after=1.5))
     with pytest.raises(raised) as caught:
         client.responses.create(model="m", input="Hi", stream=stream)
     assert isinstance(caught.value.body, dict)
@@ -200,7 +200,7 @@ def test_http_errors_become_the_sdks_exceptions(status: int, raised: type[openai
 
 def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
     """The deltas arrive, then the SDK raises; the item that was broken off is not done."""
-    said.script = Script.of("Half an answ", error=Error(429, "Slow down.", in_stream=True))
+    fake.script = Script.of("Half an answ", error=Error(429, "Slow down.", in_stream=True))
     events: list[Any] = []
     with pytest.raises(openai.APIError, match=r"Slow down\.") as caught:
         events.extend(iter(client.responses.create(model="m", input="Hi", stream=True)))
@@ -211,7 +211,7 @@ def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
 
 def test_a_failed_response_says_why() -> None:
     """The finish reason `error` is a failed response, streamed and not."""
-    said.script = Script.of("Half", finish_reason="error")
+    fake.script = Script.of("Half", finish_reason="error")
     *_, last = client.responses.create(model="m", input="Hi", stream=True)
     assert last.type == "response.failed"
     for response in (last.response, client.responses.create(model="m", input="Hi")):
@@ -222,7 +222,7 @@ def test_a_failed_response_says_why() -> None:
 
 def test_usage_can_be_left_out() -> None:
     """report=False leaves the usage null, streamed and not."""
-    said.script = Script.of("Hi", usage=Usage(report=False))
+    fake.script = Script.of("Hi", usage=Usage(report=False))
     *_, last = client.responses.create(model="m", input="Hi", stream=True)
     assert last.type == "response.completed"
     assert last.response.usage is None

@@ -41,19 +41,6 @@ def server(folder: Path) -> Iterator[FakeProviderServer]:
         yield running
 
 
-@pytest.fixture
-def control(server: FakeProviderServer, session: Session) -> Iterator[httpx2.Client]:
-    """A client of the session's part of the control API."""
-    with httpx2.Client(base_url=f"{server.url}/_tokentape/sessions/{session.id}", timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
-def url(server: FakeProviderServer, session: Session) -> str:
-    """Where the session's chat completions are."""
-    return f"{server.base_url('openai_chat', session.id)}/chat/completions"
-
-
 def text_of(data: bytes) -> str:
     """The text of a stream of chat completions."""
     chunks = [line.removeprefix(b"data: ") for line in data.split(b"\n\n") if line.startswith(b"data: {")]

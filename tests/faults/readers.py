@@ -67,7 +67,7 @@ def read_with(read: Read) -> Reading:
     return Reading(text)
 
 
-def said(value: Any, *names: str) -> str:
+def field_text(value: Any, *names: str) -> str:
     """The text at the end of these attributes or keys; none where the client gave out an event without it.
 
     Some clients give out what they could not parse, whatever their types say: what they raise themselves should not
@@ -93,7 +93,7 @@ def openai_chat(base_url: str, timeout: float) -> Iterator[Read]:
             stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True, stream_options=options)
             for chunk in stream:
                 for choice in chunk.choices or ():
-                    yield said(choice, "delta", "content")
+                    yield field_text(choice, "delta", "content")
 
         yield read
 
@@ -123,7 +123,7 @@ def openai_completions(base_url: str, timeout: float) -> Iterator[Read]:
             options: Any = {"include_usage": True}
             for chunk in client.completions.create(model="m", prompt=PROMPT, stream=True, stream_options=options):
                 for choice in chunk.choices or ():
-                    yield said(choice, "text")
+                    yield field_text(choice, "text")
 
         yield read
 
@@ -136,7 +136,7 @@ def openai_responses(base_url: str, timeout: float) -> Iterator[Read]:
         def read() -> Iterator[str]:
             for event in client.responses.create(model="m", input=PROMPT, stream=True):
                 if event.type == "response.output_text.delta":
-                    yield said(event, "delta")
+                    yield field_text(event, "delta")
 
         yield read
 
@@ -148,8 +148,8 @@ def anthropic_messages(base_url: str, timeout: float) -> Iterator[Read]:
 
         def read() -> Iterator[str]:
             for event in client.messages.create(model="m", messages=MESSAGES, max_tokens=99, stream=True):
-                if event.type == "content_block_delta" and said(event, "delta", "type") == "text_delta":
-                    yield said(event, "delta", "text")
+                if event.type == "content_block_delta" and field_text(event, "delta", "type") == "text_delta":
+                    yield field_text(event, "delta", "text")
 
         yield read
 
@@ -194,8 +194,8 @@ def gemini_interactions(base_url: str, timeout: float) -> Iterator[Read]:
 
         def read() -> Iterator[str]:
             for event in client.interactions.create(model="m", input=PROMPT, stream=True):
-                if said(event, "delta", "type") == "text":
-                    yield said(event, "delta", "text")
+                if field_text(event, "delta", "type") == "text":
+                    yield field_text(event, "delta", "text")
 
         yield read
 
@@ -223,7 +223,7 @@ def cohere_chat(base_url: str, timeout: float) -> Iterator[Read]:
         event: Any
         for event in client.chat_stream(model="m", messages=MESSAGES, request_options=options):
             if event.type == "content-delta":
-                yield said(event, "delta", "message", "content", "text")
+                yield field_text(event, "delta", "message", "content", "text")
 
     yield read
 
@@ -243,7 +243,7 @@ def bedrock_converse(base_url: str, timeout: float) -> Iterator[Read]:
     def read() -> Iterator[str]:
         for event in client.converse_stream(modelId=CLAUDE, messages=messages)["stream"]:
             if "contentBlockDelta" in event:
-                yield said(event, "contentBlockDelta", "delta", "text")
+                yield field_text(event, "contentBlockDelta", "delta", "text")
 
     yield read
     client.close()
@@ -257,7 +257,7 @@ def bedrock_invoke(base_url: str, timeout: float) -> Iterator[Read]:
 
     def read() -> Iterator[str]:
         for event in client.invoke_model_with_response_stream(modelId=CLAUDE, body=body)["body"]:
-            yield said(json.loads(event["chunk"]["bytes"]), "delta", "text")
+            yield field_text(json.loads(event["chunk"]["bytes"]), "delta", "text")
 
     yield read
     client.close()

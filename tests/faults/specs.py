@@ -118,6 +118,6 @@ def amount(text: str) -> str:
     return "partial" if TEXT.startswith(text) else "changed"
 
 
-def said(reading: Reading) -> str:
+def described(reading: Reading) -> str:
     """A reading in words: `partial, openai.APIConnectionError`."""
     return amount(reading.text) + ("" if reading.error is None else f", {error_name(reading.error)}")

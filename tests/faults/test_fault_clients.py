@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.faults.readers import HELPERS, OURS, SDKS, Client, Reading, read_ours, read_with
-from tests.faults.specs import ENDLESS, TEXT, Ours, amount, said, specs_of
+from tests.faults.specs import ENDLESS, TEXT, Ours, amount, described, specs_of
 from tokentape_fake_provider import FakeProviderServer, Rule, Script
 from tokentape_fake_provider.faults import parse_fault
 from tokentape_fake_provider.sessions.session import Session
@@ -54,10 +54,10 @@ def readings(client: Client, url: str, session: Session, specs: Any, timeout: fl
 
 def taken(client: Client, url: str, session: Session, wire: str, expected: Mapping[str, str]) -> dict[str, str]:
     """How a client takes every fault of a wire format, in words."""
-    found = {spec: said(made) for spec, made in readings(client, url, session, specs_of(wire), PATIENT)}
+    found = {spec: described(made) for spec, made in readings(client, url, session, specs_of(wire), PATIENT)}
     for timeout in IMPATIENT:
         waiting = [spec for spec in ENDLESS if spec not in found or found[spec] != expected.get(spec)]
-        found |= {spec: said(made) for spec, made in readings(client, url, session, waiting, timeout)}
+        found |= {spec: described(made) for spec, made in readings(client, url, session, waiting, timeout)}
     return found
 
 

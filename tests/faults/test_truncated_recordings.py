@@ -1,4 +1,4 @@
-"""Our own decoder takes no recorded stream for a whole one that was cut, cleanly, before it said that it has ended."""
+"""Our own decoder takes no recorded stream for a whole one that was cut, cleanly, before its terminal event."""
 
 from __future__ import annotations
 

@@ -384,38 +384,50 @@ def check(stream: Any, provider: FakeProvider, name: str) -> None:
     assert [entry.outcome for entry in provider.journal.wait()] == ["complete"]
 
 
-SYNC_SDKS: dict[str, tuple[str, Callable[[str], Any], Callable[[Any], Any]]] = {
-    "openai": (
-        "openai_chat",
-        lambda url: openai.OpenAI(api_key="k", base_url=url, max_retries=0),
-        openai_raw,
-    ),
-    "openai helper": (
-        "openai_chat",
-        lambda url: openai.OpenAI(api_key="k", base_url=url, max_retries=0),
-        lambda client: client.chat.completions.stream(model="m", messages=QUESTION).__enter__(),
-    ),
-    "anthropic": (
-        "anthropic_messages",
-        lambda url: anthropic.Anthropic(api_key="k", base_url=url, max_retries=0),
-        anthropic_raw,
-    ),
-    "anthropic helper": (
-        "anthropic_messages",
-        lambda url: anthropic.Anthropic(api_key="k", base_url=url, max_retries=0),
-        lambda client: client.messages.stream(model="m", messages=QUESTION, max_tokens=9).__enter__(),
-    ),
-    "groq": (
-        "openai_chat",
-        lambda url: groq.Groq(api_key="k", base_url=url.removesuffix("/v1"), max_retries=0),
-        openai_raw,
-    ),
-    "mistralai": (
-        "openai_chat",
-        lambda url: Mistral(api_key="k", server_url=url.removesuffix("/v1")),
-        lambda client: client.chat.stream(model="m", messages=QUESTION),
-    ),
-}
+def openai_helper(client: Any) -> Any:
+    """The helper of Chat Completions, before it is entered."""
+    return client.chat.completions.stream(model="m", messages=QUESTION)
+
+
+def anthropic_helper(client: Any) -> Any:
+    """The helper of Messages, before it is entered."""
+    return client.messages.stream(model="m", messages=QUESTION, max_tokens=9)
+
+
+Opened = tuple[str, Callable[[str], Any], Callable[[Any], Any]]
+"""A wire format, the client for a URL, and what opens its stream."""
+
+
+def sdks(openai_client: Any, anthropic_client: Any, groq_client: Any, enter: str, mistral: str) -> dict[str, Opened]:
+    """What the SDKs' clients open; helpers are entered by the method `enter`, `mistral` is Mistral's method."""
+    options: dict[str, Any] = {"api_key": "k", "max_retries": 0}
+
+    def of_openai(url: str) -> Any:
+        return openai_client(base_url=url, **options)
+
+    def of_anthropic(url: str) -> Any:
+        return anthropic_client(base_url=url, **options)
+
+    return {
+        "openai": ("openai_chat", of_openai, openai_raw),
+        "openai helper": ("openai_chat", of_openai, lambda client: getattr(openai_helper(client), enter)()),
+        "anthropic": ("anthropic_messages", of_anthropic, anthropic_raw),
+        "anthropic helper": (
+            "anthropic_messages",
+            of_anthropic,
+            lambda client: getattr(anthropic_helper(client), enter)(),
+        ),
+        "groq": ("openai_chat", lambda url: groq_client(base_url=url.removesuffix("/v1"), **options), openai_raw),
+        "mistralai": (
+            "openai_chat",
+            lambda url: Mistral(api_key="k", server_url=url.removesuffix("/v1")),
+            lambda client: getattr(client.chat, mistral)(model="m", messages=QUESTION),
+        ),
+    }
+
+
+SYNC_SDKS = sdks(openai.OpenAI, anthropic.Anthropic, groq.Groq, "__enter__", "stream")
+ASYNC_SDKS = sdks(openai.AsyncOpenAI, anthropic.AsyncAnthropic, groq.AsyncGroq, "__aenter__", "stream_async")
 
 
 @pytest.mark.parametrize("name", SYNC_SDKS)
@@ -432,40 +444,6 @@ def test_sdk_streams_are_read_from_their_bytes(name: str, fake_provider: FakePro
         assert stream.raw_events
         if wire == "anthropic_messages":
             assert stream.get_chat_output().message.reasoning == "hm"
-
-
-ASYNC_SDKS: dict[str, tuple[str, Callable[[str], Any], Callable[[Any], Any]]] = {
-    "openai": (
-        "openai_chat",
-        lambda url: openai.AsyncOpenAI(api_key="k", base_url=url, max_retries=0),
-        openai_raw,
-    ),
-    "openai helper": (
-        "openai_chat",
-        lambda url: openai.AsyncOpenAI(api_key="k", base_url=url, max_retries=0),
-        lambda client: client.chat.completions.stream(model="m", messages=QUESTION).__aenter__(),
-    ),
-    "anthropic": (
-        "anthropic_messages",
-        lambda url: anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0),
-        anthropic_raw,
-    ),
-    "anthropic helper": (
-        "anthropic_messages",
-        lambda url: anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0),
-        lambda client: client.messages.stream(model="m", messages=QUESTION, max_tokens=9).__aenter__(),
-    ),
-    "groq": (
-        "openai_chat",
-        lambda url: groq.AsyncGroq(api_key="k", base_url=url.removesuffix("/v1"), max_retries=0),
-        openai_raw,
-    ),
-    "mistralai": (
-        "openai_chat",
-        lambda url: Mistral(api_key="k", server_url=url.removesuffix("/v1")),
-        lambda client: client.chat.stream_async(model="m", messages=QUESTION),
-    ),
-}
 
 
 @pytest.mark.parametrize("name", ASYNC_SDKS)

@@ -60,8 +60,8 @@ class ChatProvider(abc.ABC):
     """A client for one provider's chat endpoint.
 
     Subclasses set the wire format and build a request body from messages. `default_options` are added to each
-    request body unchanged; a call's own options replace them. Nothing is retried. Raises `ConfigurationError` if there
-    is not a model name, if the base URL is invalid, or if an HTTP client has the wrong type.
+    request body unchanged; a call's own options replace them. Nothing is retried. Raises `ConfigurationError` without
+    a model, if the base URL is invalid, or if an HTTP client has the wrong type.
     """
 
     provider: ClassVar[str]

@@ -74,39 +74,39 @@ def conversation(machine: Machine = HERE, seed: int = 1, **meaning: Any) -> dict
     }
 
 
-def _chat(said: dict[str, Any]) -> dict[str, Any]:
-    function = {"name": said["tool"], "description": said["described"], "parameters": {"type": "object"}}
-    call = {"name": said["tool"], "arguments": json.dumps(said["arguments"])}
+def _chat(words: dict[str, Any]) -> dict[str, Any]:
+    function = {"name": words["tool"], "description": words["described"], "parameters": {"type": "object"}}
+    call = {"name": words["tool"], "arguments": json.dumps(words["arguments"])}
     return {
         "model": "m",
         "stream": True,
         "messages": [
-            {"role": "system", "content": said["system"]},
-            {"role": "user", "content": said["question"]},
-            {"role": "assistant", "tool_calls": [{"id": said["call"], "type": "function", "function": call}]},
-            {"role": "tool", "tool_call_id": said["call"], "content": said["result"]},
+            {"role": "system", "content": words["system"]},
+            {"role": "user", "content": words["question"]},
+            {"role": "assistant", "tool_calls": [{"id": words["call"], "type": "function", "function": call}]},
+            {"role": "tool", "tool_call_id": words["call"], "content": words["result"]},
         ],
         "tools": [{"type": "function", "function": function}],
     }
 
 
-def _responses(said: dict[str, Any]) -> dict[str, Any]:
-    context = f"<environment_context>\n{said['system']}\n</environment_context>"
+def _responses(words: dict[str, Any]) -> dict[str, Any]:
+    context = f"<environment_context>\n{words['system']}\n</environment_context>"
     return {
         "model": "m",
         "instructions": "You are an agent.",
         "input": [
-            {"type": "message", "id": f"msg_{said['call']}0", "role": "user", "content": _input(context)},
-            {"type": "message", "role": "user", "content": _input(said["question"])},
+            {"type": "message", "id": f"msg_{words['call']}0", "role": "user", "content": _input(context)},
+            {"type": "message", "role": "user", "content": _input(words["question"])},
             {
                 "type": "function_call",
-                "call_id": said["call"],
-                "name": said["tool"],
-                "arguments": json.dumps(said["arguments"]),
+                "call_id": words["call"],
+                "name": words["tool"],
+                "arguments": json.dumps(words["arguments"]),
             },
-            {"type": "function_call_output", "call_id": said["call"], "output": said["result"]},
+            {"type": "function_call_output", "call_id": words["call"], "output": words["result"]},
         ],
-        "tools": [{"type": "function", "name": said["tool"], "description": said["described"], "parameters": {}}],
+        "tools": [{"type": "function", "name": words["tool"], "description": words["described"], "parameters": {}}],
     }
 
 
@@ -114,49 +114,53 @@ def _input(text: str) -> list[dict[str, str]]:
     return [{"type": "input_text", "text": text}]
 
 
-def _anthropic(said: dict[str, Any]) -> dict[str, Any]:
-    reminder = f"<system-reminder>\n{said['system']}\n</system-reminder>"
-    use = {"type": "tool_use", "id": said["call"], "name": said["tool"], "input": said["arguments"]}
-    result = {"type": "tool_result", "tool_use_id": said["call"], "content": [{"type": "text", "text": said["result"]}]}
+def _anthropic(words: dict[str, Any]) -> dict[str, Any]:
+    reminder = f"<system-reminder>\n{words['system']}\n</system-reminder>"
+    use = {"type": "tool_use", "id": words["call"], "name": words["tool"], "input": words["arguments"]}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": words["call"],
+        "content": [{"type": "text", "text": words["result"]}],
+    }
     return {
         "model": "m",
         "max_tokens": 100,
-        "system": [{"type": "text", "text": said["system"]}],
+        "system": [{"type": "text", "text": words["system"]}],
         "messages": [
             {
                 "role": "user",
-                "content": [{"type": "text", "text": reminder}, {"type": "text", "text": said["question"]}],
+                "content": [{"type": "text", "text": reminder}, {"type": "text", "text": words["question"]}],
             },
             {"role": "assistant", "content": [use]},
             {"role": "user", "content": [result]},
         ],
-        "tools": [{"name": said["tool"], "description": said["described"], "input_schema": {"type": "object"}}],
+        "tools": [{"name": words["tool"], "description": words["described"], "input_schema": {"type": "object"}}],
     }
 
 
-def _gemini(said: dict[str, Any]) -> dict[str, Any]:
-    context = f"<session_context>\n{said['system']}\n</session_context>"
-    response = {"name": said["tool"], "response": {"output": said["result"]}}
+def _gemini(words: dict[str, Any]) -> dict[str, Any]:
+    context = f"<session_context>\n{words['system']}\n</session_context>"
+    response = {"name": words["tool"], "response": {"output": words["result"]}}
     return {
-        "systemInstruction": {"parts": [{"text": said["system"]}]},
+        "systemInstruction": {"parts": [{"text": words["system"]}]},
         "contents": [
             {"role": "user", "parts": [{"text": context}]},
-            {"role": "user", "parts": [{"text": said["question"]}]},
-            {"role": "model", "parts": [{"functionCall": {"name": said["tool"], "args": said["arguments"]}}]},
+            {"role": "user", "parts": [{"text": words["question"]}]},
+            {"role": "model", "parts": [{"functionCall": {"name": words["tool"], "args": words["arguments"]}}]},
             {"role": "user", "parts": [{"functionResponse": response}]},
         ],
-        "tools": [{"functionDeclarations": [{"name": said["tool"], "description": said["described"]}]}],
+        "tools": [{"functionDeclarations": [{"name": words["tool"], "description": words["described"]}]}],
     }
 
 
-def _converse(said: dict[str, Any]) -> dict[str, Any]:
-    use = {"toolUseId": said["call"], "name": said["tool"], "input": said["arguments"]}
-    result = {"toolUseId": said["call"], "content": [{"text": said["result"]}]}
-    tool = {"name": said["tool"], "description": said["described"], "inputSchema": {"json": {}}}
+def _converse(words: dict[str, Any]) -> dict[str, Any]:
+    use = {"toolUseId": words["call"], "name": words["tool"], "input": words["arguments"]}
+    result = {"toolUseId": words["call"], "content": [{"text": words["result"]}]}
+    tool = {"name": words["tool"], "description": words["described"], "inputSchema": {"json": {}}}
     return {
-        "system": [{"text": said["system"]}],
+        "system": [{"text": words["system"]}],
         "messages": [
-            {"role": "user", "content": [{"text": said["question"]}]},
+            {"role": "user", "content": [{"text": words["question"]}]},
             {"role": "assistant", "content": [{"toolUse": use}]},
             {"role": "user", "content": [{"toolResult": result}]},
         ],
@@ -164,15 +168,15 @@ def _converse(said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ollama(said: dict[str, Any]) -> dict[str, Any]:
-    body = _chat(said)
-    body["messages"][2]["tool_calls"][0]["function"]["arguments"] = said["arguments"]
+def _ollama(words: dict[str, Any]) -> dict[str, Any]:
+    body = _chat(words)
+    body["messages"][2]["tool_calls"][0]["function"]["arguments"] = words["arguments"]
     return body
 
 
-def _cohere(said: dict[str, Any]) -> dict[str, Any]:
-    body = _chat(said)
-    body["messages"][3]["content"] = [{"type": "document", "document": {"data": said["result"]}}]
+def _cohere(words: dict[str, Any]) -> dict[str, Any]:
+    body = _chat(words)
+    body["messages"][3]["content"] = [{"type": "document", "document": {"data": words["result"]}}]
     return body
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 import webbrowser
 from collections.abc import Iterator
 
 import pytest
 
+from tests.http_server import QuietHandler, serving
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.cli import main
 
@@ -81,21 +80,14 @@ def test_a_wrong_token_is_an_error(
 def test_no_server_is_an_error(opened: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Where nothing listens, where another server listens, and for what is no URL, the error says what to do."""
 
-    class Other(http.server.BaseHTTPRequestHandler):
+    class Other(QuietHandler):
         def do_GET(self) -> None:
             self.send_response(404)
             self.end_headers()
 
-        def log_request(self, *args: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Other) as other:
-        thread = threading.Thread(target=other.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{other.server_port}"
+    with serving(Other) as other:
+        url = other.url
         assert console(url) == 1
-        other.shutdown()
-        thread.join()
     assert "is not a page of a fake provider" in capsys.readouterr().err
     assert console(url) == 1
     assert "start one with tokentape serve" in capsys.readouterr().err

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.http_server import QuietHandler, serving
 from tokentape_fake_provider import Script
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.timing import Instant
@@ -47,7 +46,7 @@ class ChangingServer:
 def changing_server() -> Iterator[ChangingServer]:
     """A running server."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             server.received.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
@@ -61,16 +60,6 @@ def changing_server() -> Iterator[ChangingServer]:
             if server.cut is not None:
                 self.close_connection = True
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        server = ChangingServer(f"http://127.0.0.1:{http.server_port}")
-        try:
-            yield server
-        finally:
-            http.shutdown()
-            thread.join()
+    with serving(Handler) as http:
+        server = ChangingServer(http.url)
+        yield server

@@ -10,8 +10,6 @@ from itertools import count
 from tokentape_harness.flush.marker_tokens import MarkerTokens, generate_markers
 from tokentape_harness.flush.observed_output import ObservedOutput
 
-Deliver = Callable[[float, bytes], None]
-
 
 class World:
     """A clock, and what is due."""

@@ -6,10 +6,8 @@ import datetime as dt
 import gzip
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anyio
 import httpx2
@@ -17,6 +15,7 @@ import msgspec
 import pytest
 
 from tests.harness.proxy.processes import environment, record
+from tests.http_server import QuietHandler, serving
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_harness import read_cassette
@@ -224,7 +223,7 @@ def test_modes(proxy, upstream, tmp_path, reports):
     assert sorted(one.response.body for one in recorded(tmp_path)) == [b"second", b"third"]
 
 
-class Bodiless(BaseHTTPRequestHandler):
+class Bodiless(QuietHandler):
     """Answers without a body, with the status that the path names."""
 
     protocol_version = "HTTP/1.1"
@@ -237,25 +236,18 @@ class Bodiless(BaseHTTPRequestHandler):
             self.send_header("content-length", "7")
         self.end_headers()
 
-    do_HEAD = do_GET = answer  # noqa: N815
-
-    def log_message(self, *args):
-        """Nothing."""
+    do_HEAD = do_GET = answer
 
 
 @pytest.mark.parametrize(("method", "status", "length"), [("HEAD", 200, "7"), ("GET", 204, None), ("GET", 304, None)])
 def test_responses_without_a_body(proxy, tmp_path, method, status, length):
     """They pass and replay as they are, with the length that a body would have had."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Bodiless) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(Bodiless) as server:
         for mode in ("new_episodes", "none"):
-            with proxy(mode, url=f"http://127.0.0.1:{server.server_port}") as running:
+            with proxy(mode, url=server.url) as running:
                 response = httpx2.request(method, f"{running.url}/openai/v1/{status}")
             assert (response.status_code, response.content) == (status, b"")
             assert (response.headers["etag"], response.headers.get("content-length")) == ('"x"', length)
-        server.shutdown()
-        thread.join()
     assert recorded(tmp_path)[0].response.stream.end == "complete"
 
 

@@ -26,7 +26,7 @@ def turn(place, question):
     context = (
         f"<environment_context>\n  <cwd>{folder}</cwd>\n  <current_date>{day}</current_date>\n</environment_context>"
     )
-    said = [("developer", f"You work in {folder}."), ("user", context), ("user", question)]
+    messages = [("developer", f"You work in {folder}."), ("user", context), ("user", question)]
     return json.dumps(
         {
             "type": "response.create",
@@ -38,7 +38,7 @@ def turn(place, question):
                     "content": [{"type": "input_text", "text": text}],
                     "internal_chat_message_metadata_passthrough": {"turn_id": session, "create_time": float(day[:4])},
                 }
-                for role, text in said
+                for role, text in messages
             ],
             "client_metadata": {"session_id": session},
         }

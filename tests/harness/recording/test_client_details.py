@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-import threading
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import aiohttp
 import httpx2
@@ -14,11 +12,12 @@ import pytest
 import requests
 import urllib3
 
+from tests.http_server import QuietHandler, serving
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.redaction import RedactionRules
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """`/from` redirects with a cookie, `/bad` fails, any other request is echoed."""
 
     protocol_version = "HTTP/1.1"
@@ -46,21 +45,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and self.path != "/empty":
             self.wfile.write(echo)
 
-    def log_message(self, *args):
-        """Print nothing."""
-
 
 @pytest.fixture
 def server():
     """A server on the loopback interface; `calls` counts its requests."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+    with serving(Handler) as running:
         running.calls = 0
-        running.url = f"http://127.0.0.1:{running.server_port}"
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def with_requests(url):

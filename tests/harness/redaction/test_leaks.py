@@ -10,8 +10,6 @@ import gzip
 import json
 import logging
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import aiohttp
 import httpx
@@ -22,6 +20,7 @@ import yaml
 
 from tests.aws_frames import chunk, event
 from tests.harness.cli.test_cli import run as run
+from tests.http_server import QuietHandler, serving
 from tokentape_harness import read_cassette
 from tokentape_harness.recording import use_cassette
 from tokentape_harness.redaction import DEFAULT_RULES
@@ -74,7 +73,7 @@ def _answers(kind: str) -> tuple[str, bytes]:
             return "application/json", json.dumps({"error": {"message": text}}).encode()
 
 
-class Provider(BaseHTTPRequestHandler):
+class Provider(QuietHandler):
     """Answers in the framing that the path names, with secrets in its headers too."""
 
     protocol_version = "HTTP/1.1"
@@ -96,20 +95,12 @@ class Provider(BaseHTTPRequestHandler):
             self.wfile.write(zipped[at : at + 97])
             self.wfile.flush()
 
-    def log_message(self, *args):
-        """Nothing."""
-
 
 @pytest.fixture(scope="module")
 def provider():
     """The port of the provider."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Provider) as server:
+        yield server.server_port
 
 
 # No authorization: clients make that of the userinfo in the URL.

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import Request as URLRequest
 from urllib.request import urlopen
@@ -15,6 +13,7 @@ from urllib.request import urlopen
 import httpx2
 import pytest
 
+from tests.http_server import QuietHandler, serving
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Interaction, RecordedError, Request, Response, StreamRecord
 from tokentape_harness.recording import use_cassette
@@ -333,7 +332,7 @@ def test_hostile_text_takes_linear_time(unit):
     redact_text(text)
 
 
-class Echo(BaseHTTPRequestHandler):
+class Echo(QuietHandler):
     """Repeats the credentials that it gets."""
 
     def do_GET(self):
@@ -344,20 +343,12 @@ class Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args):
-        """Nothing."""
-
 
 @pytest.fixture(scope="module")
 def echo():
     """The port of a server that repeats credentials."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Echo) as server:
+        yield server.server_port
 
 
 CREDENTIALS = {"authorization": "Bearer 0paque words of mine", "x-auth": "an0ther opaque one"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import SimpleHTTPRequestHandler
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Error, Page
 
 from tests.environments import UnavailableError, run
+from tests.http_server import QuietHandler, serving
 from tests.pages import block_with, page_text
 from tests.servers.programs import Node
 from tokentape_fake_provider import Script, ToolCall
@@ -32,11 +32,8 @@ FINISH = {
 }
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class Quiet(QuietHandler, SimpleHTTPRequestHandler):
     """Serves files, and logs nothing."""
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +48,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     options = ("--bundle", "--format=iife", "--platform=browser", "--log-level=error")
     run(node, str(bundler), "browser_sdks.mjs", *options, f"--outfile={folder / 'app.js'}", cwd=modules)
     (folder / "index.html").write_text(PAGE)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(partial(Quiet, directory=str(folder))) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")

@@ -274,7 +274,7 @@ def vercel() -> bytes:
         ]
         tool = {"type": "function", "name": "depth", "description": "How deep", "inputSchema": SCHEMA}
         called = {"ai.response.toolCalls": json.dumps([call]), "ai.response.finishReason": "tool-calls"}
-        said = {"ai.response.text": ANSWER, "ai.response.finishReason": "stop", "ai.response.msToFirstChunk": 120.0}
+        answered = {"ai.response.text": ANSWER, "ai.response.finishReason": "stop", "ai.response.msToFirstChunk": 120.0}
         told = {k: v for k, v in _gen_ai(number, "gen_ai.system").items() if v is not None}
         for name in ("gen_ai.tool.definitions", "gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"):
             told.pop(name, None)
@@ -285,7 +285,7 @@ def vercel() -> bytes:
             "ai.operationId": "ai.streamText.doStream" if number else "ai.generateText.doGenerate",
             "ai.prompt.messages": json.dumps(messages if number else messages[:2]),
             "ai.prompt.tools": [json.dumps(tool)],
-            **(said if number else called),
+            **(answered if number else called),
         }
 
     return otlp(of(0), of(1), name="ai.streamText.doStream").replace(b'"resourceSpans"', b'"batches"')

@@ -68,12 +68,12 @@ def test_each_exporter_gives_the_same_conversation(name):
     assert [[tool.name for tool in request.tools] for request in requests] == [["depth"], ["depth"]]
     assert requests[0].tools[0].description == "How deep"
     assert requests[0].options == {"temperature": 0.5, "max_tokens": 100}
-    called, said = (decode_response(one.interaction.response, one.wire) for one in (first, second))
-    assert (called.streamed, said.streamed) == (False, True)
+    called, answered = (decode_response(one.interaction.response, one.wire) for one in (first, second))
+    assert (called.streamed, answered.streamed) == (False, True)
     (call,) = called.output.message.tool_calls
     assert (call.id, call.name, call.arguments) == ("call_1", "depth", ARGUMENTS)
-    assert said.output.text == ANSWER
-    assert (called.output.finish_reason, said.output.finish_reason) == ("tool_calls", "stop")
+    assert answered.output.text == ANSWER
+    assert (called.output.finish_reason, answered.output.finish_reason) == ("tool_calls", "stop")
     usage = called.output.usage
     assert (usage.input, usage.output, usage.total, usage.cached) == (40, 9, 49, 5)
     assert {one.interaction.request.uri for one in (first, second)} == {"https://api.openai.com/v1/chat/completions"}
@@ -310,11 +310,11 @@ def test_scripts_hold_the_answers_and_their_times(run, tmp_path):
     (tmp_path / "trace.json").write_bytes(SAMPLES["langsmith-langchain"]())
     done = run("trace.json", "-o", "scripts.json")
     assert done.out.endswith("wrote 2 exchanges to scripts.json\n")
-    called, said = msgspec.json.decode((tmp_path / "scripts.json").read_bytes(), type=list[Script])
+    called, answered = msgspec.json.decode((tmp_path / "scripts.json").read_bytes(), type=list[Script])
     assert json.loads(streamed_text(called.choices[0].items[0])) == ARGUMENTS
-    (text,) = said.choices[0].items
+    (text,) = answered.choices[0].items
     assert (text.text, text.at[0], text.at[-1]) == (ANSWER, 120, 420)
-    assert said.usage.input == 60
+    assert answered.usage.input == 60
 
 
 def test_secrets_reach_no_file(run, tmp_path):
