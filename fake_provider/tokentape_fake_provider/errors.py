@@ -24,6 +24,7 @@ FakeProviderError
 ├── UnsafeHostError       the server would be open to the network
 ├── ServerStateError      the server is not running, or runs already
 ├── StoreUnavailableError the store of the sessions can't be reached
+│   └── SessionUnreadableError  what the store has of one session can't be read
 └── MissingExtraError     a package that only an extra installs is missing
 """
 
@@ -162,6 +163,10 @@ class ServerStateError(FakeProviderError):
 
 class StoreUnavailableError(FakeProviderError):
     """The store that the sessions are kept in can't be reached, or refuses to work."""
+
+
+class SessionUnreadableError(StoreUnavailableError):
+    """The store has something of one session that can't be read; the others are well."""
 
 
 class MissingExtraError(FakeProviderError, ImportError):

@@ -115,4 +115,6 @@ def test_words_that_are_known_are_split_as_in_the_whole_text(text: str) -> None:
 def test_a_long_text_is_split_part_by_part(part: int, text: str) -> None:
     """Its tokens are those of the whole text, wherever a part ends."""
     with patch.object(tokenizer, "_PART", part), patch.object(tokenizer, "_kept", RecentlyUsed(0)):
-        assert split_tokens(text) == tokenizer._token_pattern().findall(text)
+        found = tokenizer._token_pattern().findall(text)
+        assert split_tokens(text) == found
+        assert tokenizer._count_long.__wrapped__(text) == len(found)

@@ -16,7 +16,11 @@ from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
+from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.playback.connection import Connection
+from tokentape_fake_provider.playback.journal import Entry, Outcome
+from tokentape_fake_provider.playback.player import play, step_control
+from tokentape_fake_provider.tape import Frame, Tape
 
 httptools_impl = pytest.importorskip("uvicorn.protocols.http.httptools_impl")
 
@@ -110,6 +114,29 @@ def test_a_frame_is_what_uvicorn_sends(headers: list[tuple[bytes, bytes]]) -> No
 
     asyncio.run(send())
     assert b"".join(written) == b"".join(expected)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_client_that_leaves_once_it_has_a_frame(last: int) -> None:
+    """The frame was sent, even if the server hears first that the client left; it has all if it was the last one."""
+    cycle, _, _ = new_cycle()
+    tape = Tape((Frame(0.0, b"data: 0\n\n"), Frame(1.0, b"data: 1\n\n")), headers=(("content-type", "text/plain"),))
+
+    def write(data: bytes) -> None:
+        if b"data: %d" % last in data:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    cycle.transport = Mock(write=write)
+    cycle.more_body = False
+    entry = Entry(session="", time=0.0, method="POST", path="/", query="", raw_headers=(), raw_body=b"", wire=None)
+
+    async def run() -> Outcome:
+        connection, clock = Connection(cycle.receive, cycle.send, cycle.scope), ControlledClock(automatic=True)
+        return await play(tape, connection, clock, clock.now(), entry, step_control(tape))
+
+    assert asyncio.run(run()) == ("client_left", "complete")[last]
+    assert len(entry.left) == last + 1
 
 
 @pytest.mark.parametrize(

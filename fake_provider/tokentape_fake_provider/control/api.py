@@ -25,6 +25,7 @@ from tokentape_fake_provider.errors import (
     FaultError,
     FaultNotApplicableError,
     SessionExistsError,
+    SessionUnreadableError,
     StepTimeoutError,
     StoreUnavailableError,
     StreamOverError,
@@ -56,6 +57,7 @@ _REFUSALS: Final[Mapping[type, tuple[int, str]]] = {
     CassetteAccessError: (404, "name a file below a cassette folder"),
     StreamOverError: (409, "the journal shows what was sent"),
     StepTimeoutError: (504, "give it a longer timeout (s), or see who is to read"),
+    SessionUnreadableError: (503, f"DELETE {CONTROL_PATH}/sessions/ID deletes the session"),
     StoreUnavailableError: (503, "try again when it is there"),
     FakeProviderError: (400, f"see {DOCUMENT}"),
 }

@@ -276,6 +276,7 @@ class _Player:
         """Send all frames that are due, or wait for the next."""
         if self._writing:
             return
+        self._left = self._left or self._connection.gone
         if self._left or self._index == len(self._data):
             self._wake()
             return
@@ -327,13 +328,14 @@ class _Player:
         self._writing = False
         if pending is not None and not pending.cancelled():
             pending.exception()  # the client left, which the watch notices
-        if self._left or self._connection.gone:
-            self._left = True
+        self._left = self._left or self._connection.gone
+        if pending is None or not self._left:  # a client may leave as soon as it has the last frame
+            left, left_times = self._clock.now() - self._began, self._entry.left
+            while len(left_times) < self._index:
+                left_times.append(left)
+        if self._left:
             self._wake()
             return
-        left, left_times = self._clock.now() - self._began, self._entry.left
-        while len(left_times) < self._index:
-            left_times.append(left)
         self._control.note_sent(HEADERS + self._index)
         due = self._entry.due
         if self._index < len(due) and self._head.apart:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Final
 
@@ -56,6 +56,7 @@ _WORDS: Final = 8192
 _TEXT: Final = 500
 # In characters: about 10 MB of tokens.
 _kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
+_TOO_LONG_TO_KEEP: Final = 62_000
 
 
 @cache
@@ -71,7 +72,12 @@ def split_tokens(text: str) -> list[str]:
 
 def count_tokens(text: str) -> int:
     """The number of token-like pieces in a text."""
-    return len(_tokens_of(text))
+    return len(_tokens_of(text)) if len(text) < _TOO_LONG_TO_KEEP else _count_long(text)
+
+
+@lru_cache(maxsize=2)  # one answer needs it several times
+def _count_long(text: str) -> int:
+    return sum(sum(1 for _ in _tokens_of_part(part)) for part in _parts(text))
 
 
 def _tokens_of(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from tests.redis_server import PASSWORD, REDIS, VALKEY, RedisServer, redis_server
@@ -22,6 +24,9 @@ from tokentape import ConfigurationError
 from tokentape.web import RedisBuffer, ResumableResponses
 from tokentape_fake_provider.errors import SettingError, StoreUnavailableError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.sessions.redis_store.scripts import FORMAT
+from tokentape_fake_provider.sessions.redis_store.shared_journal import request_record, response_record
 
 pytestmark = pytest.mark.slow
 REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
@@ -68,9 +73,9 @@ class Link:
             target.shutdown(socket.SHUT_WR)
 
 
-def ask(server: FakeProviderServer, session: str) -> httpx2.Response:
+def ask(server: FakeProviderServer, session: str, **fields: Any) -> httpx2.Response:
     """The response to a chat completion."""
-    return httpx2.post(f"{server.url}/s/{session}/v1/chat/completions", json=REQUEST, timeout=30)
+    return httpx2.post(f"{server.url}/s/{session}/v1/chat/completions", json=REQUEST | fields, timeout=30)
 
 
 def control(server: FakeProviderServer, method: str, path: str, body: Any = None) -> httpx2.Response:
@@ -205,6 +210,60 @@ def test_a_part_that_the_store_has_dropped(store: RedisServer, part: str) -> Non
         assert control(two, "DELETE", "/sessions/a").status_code == 204
         control(two, "POST", "/sessions", {"id": "a"})
         assert ask(one, "a").status_code == 200
+
+
+@pytest.mark.parametrize("part", ["", ":queue", ":journal", ":leases"])
+def test_a_key_that_another_program_overwrites(store: RedisServer, part: str) -> None:
+    """Its session answers with a 503 that names the remedy; the others, their journals and the list go on."""
+    settings = {"strict": True, "timing": "synthetic:ttft=500,tps=100"}
+    with two_servers(store.url) as (one, two), store.client() as client, ThreadPoolExecutor(1) as pool:
+        for session in ("a", "b"):
+            control(one, "POST", "/sessions", {"id": session, "settings": settings})
+            control(one, "POST", f"/sessions/{session}/queue", {"items": ["x", "y"]})
+        asked = pool.submit(ask, one, "a", stream=True)
+        while client.hlen("tokentape:s:a:leases") or client.llen("tokentape:s:a:queue") == 2:
+            time.sleep(0.01)  # its answer has begun, and its end is still to be reported
+        client.delete(f"tokentape:s:a{part}")
+        client.set(f"tokentape:s:a{part}", "of another program")
+        assert asked.result().status_code == 200
+        assert ask(one, "b").status_code == 200
+        for server in (one, two):
+            refused = ask(server, "a")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
+            assert "give the store's URL a prefix of its own" in refused.json()["error"]["message"]
+            error = control(server, "GET", "/sessions/a").json()["error"]
+            assert error["do"] == "DELETE /_tokentape/sessions/ID deletes the session"
+            listed = control(server, "GET", "/sessions").json()["sessions"]
+            assert [found["id"] for found in listed] == ["default", "b"]
+        (entry,) = control(two, "GET", "/sessions/b/journal?wait=10").json()["entries"]
+        assert entry["outcome"] == "complete"
+        assert control(two, "DELETE", "/sessions/a").status_code == 204
+        assert control(one, "POST", "/sessions", {"id": "a"}).status_code == 201
+        assert ask(one, "a").status_code == 200
+
+
+def test_a_session_of_another_version(store: RedisServer) -> None:
+    """Whatever it keeps in another form: a 503 that names the remedy, and nothing else about the store is refused."""
+    with two_servers(store.url) as (one, two), store.client() as client:
+        for session in ("a", "b"):
+            control(one, "POST", "/sessions", {"id": session})
+        client.hdel("tokentape:s:a", "format")  # as before there was a number
+        client.hset("tokentape:s:b", "format", "0")
+        for session in ("a", "b"):
+            refused = ask(two, session)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
+            assert "another version of tokentape has created this session" in refused.json()["error"]["message"]
+        assert control(two, "DELETE", "/sessions/a").status_code == 204
+        assert control(two, "POST", "/sessions", {"id": "a"}).status_code == 201
+        assert ask(one, "a").status_code == 200
+
+
+def test_the_layout_of_records_has_a_number() -> None:
+    """What one version writes, another with the same number reads: a change of either list needs a new FORMAT."""
+    entry = Entry(session="a", time=0.0, method="GET", path="/", query="", raw_headers=[], raw_body=b"", wire=None)
+    written = msgspec.json.decode(request_record(entry, "w")).keys(), msgspec.json.decode(response_record(entry)).keys()
+    digest = hashlib.blake2b(repr([sorted(keys) for keys in written]).encode(), digest_size=8).hexdigest()
+    assert (FORMAT, digest) == ("2", "55f6aab85f086dca")
 
 
 def test_a_full_store(store: RedisServer) -> None:

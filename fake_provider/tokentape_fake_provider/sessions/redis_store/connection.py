@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
-from tokentape_fake_provider.errors import SettingError, StoreUnavailableError, extra_needed
+from tokentape_fake_provider.errors import (
+    SessionUnreadableError,
+    SettingError,
+    StoreUnavailableError,
+    extra_needed,
+)
+from tokentape_fake_provider.sessions.redis_store.scripts import OF_SESSION
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -122,7 +128,15 @@ class StoreAddress:
                 f"the store at {self.shown} has become a replica, to which nothing can be written: {_PRIMARY}"
             ) from None
         except ResponseError as error:
-            raise StoreUnavailableError(f"the store at {self.shown} refused a command: {error}") from None
+            reason = str(error).partition(" script: ")[0]  # not where in the script
+            if reason.startswith("WRONGTYPE"):
+                raise SessionUnreadableError(
+                    f"the store at {self.shown} has a value of another program in a key of this session: delete the "
+                    "session, or give the store's URL a prefix of its own (?prefix=NAME)"
+                ) from None
+            kind = SessionUnreadableError if reason.startswith(OF_SESSION) else StoreUnavailableError
+            refused = reason.removeprefix(OF_SESSION)
+            raise kind(f"the store at {self.shown} refused a command: {refused}") from None
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailableError(
                 f"the store at {self.shown} can't be reached ({type(error).__name__}): start it, or check the URL"

@@ -1,10 +1,10 @@
 """The scripts that the store's server runs, each as one step: nothing happens between two of its commands.
 
-A session with the key K has: the hash K (`epoch` names this life of it, `change` counts its changes, `items` those of
-its queue; `requests`, `added`, `kept`, `forgotten`, `bytes` are those of its journal), the hash K:fields with its
-document, field by field, the sorted set K:changes with the change that last wrote each field (but for `part:` fields,
-which are read one by one), the list K:queue, the hash K:leases with the items of the queue whose answers have not
-begun, and the stream K:journal. The keys of a session that nobody uses expire.
+A session with the key K has: the hash K (`epoch` names this life of it, `format` its layout, `change` counts its
+changes, `items` those of its queue; `requests`, `added`, `kept`, `forgotten`, `bytes` are those of its journal), the
+hash K:fields with its document, field by field, the sorted set K:changes with the change that last wrote each field
+(but for `part:` fields, which are read one by one), the list K:queue, the hash K:leases with the items of the queue
+whose answers have not begun, and the stream K:journal. The keys of a session that nobody uses expire.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ UNUSED_S: Final = 86_400
 MOST_ENTRIES: Final = 10_000
 MOST_BYTES: Final = 64_000_000
 """How many requests a journal keeps, and about how many bytes."""
+
+FORMAT: Final = "2"
+"""The number of the layout of all this and of the records: another one for each change of it. K has it as `format`."""
+
+OF_SESSION: Final = "SESSION "
+"""What the error of a script begins with that concerns one session."""
 
 _KEEP: Final = f"""
 local function keep(base)
@@ -59,15 +65,19 @@ _SYNC: Final = f"""{_KEEP}{_APPENDING}{_EVICTED}
 -- KEYS: base, sessions. ARGV: known epoch, known change, epoch of a new session ('' creates none), its id,
 -- how many items of the queue (-1: all), the record of a request ('' is nothing).
 local base = KEYS[1]
-local epoch = redis.call('HGET', base, 'epoch')
+local epoch, format = unpack(redis.call('HMGET', base, 'epoch', 'format'))
+if epoch and format ~= '{FORMAT}' then
+  return redis.error_reply('{OF_SESSION}another version of tokentape has created this session, in a form that this one '
+    .. 'does not read: use one version for all servers, or delete the session')
+end
 if evicted(base) then
-  return redis.error_reply('it has dropped a part of this session, as its memory is full (maxmemory): delete the '
-    .. 'session, and set maxmemory-policy noeviction')
+  return redis.error_reply('{OF_SESSION}it has dropped a part of this session, as its memory is full (maxmemory): '
+    .. 'delete the session, and set maxmemory-policy noeviction')
 end
 if not epoch then
   if ARGV[3] == '' then return false end
   epoch = ARGV[3]
-  redis.call('HSET', base, 'epoch', epoch)
+  redis.call('HSET', base, 'epoch', epoch, 'format', '{FORMAT}')
   redis.call('ZADD', KEYS[2], 'NX', redis.call('INCR', KEYS[2] .. ':created'), ARGV[4])
 end
 local since = ARGV[2]
@@ -158,7 +168,7 @@ return 1
 _CREATE: Final = f"""{_KEEP}
 -- KEYS: base, sessions. ARGV: epoch, id, settings.
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'change', 1)
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'format', '{FORMAT}', 'change', 1)
 redis.call('HSET', KEYS[1] .. ':fields', 'settings', ARGV[3])
 redis.call('ZADD', KEYS[1] .. ':changes', 1, 'settings')
 redis.call('ZADD', KEYS[2], 'NX', redis.call('INCR', KEYS[2] .. ':created'), ARGV[2])

@@ -122,8 +122,9 @@ def response_record(entry: Entry) -> bytes:
     """What a journal of another process is to have of the response."""
     fields = entry.to_builtins()
     # In columns: all streams wait while the times of a long answer are encoded.
-    due, left, _, sizes = zip(*entry.frames, strict=True) if entry.frames_sent else ((),) * 4
-    fields["frames"] = due, left, sizes
+    sent = entry.frames_sent
+    fields["frames"] = list(entry.due[:sent]), list(entry.left), list(entry.sizes[:sent])
+    fields["instant"] = entry.instant
     return _encoded({name: value for name, value in fields.items() if name not in _OF_REQUEST}, "misses")
 
 

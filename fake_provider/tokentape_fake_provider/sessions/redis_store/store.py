@@ -22,6 +22,7 @@ import msgspec
 from tokentape_fake_provider.errors import (
     FakeProviderError,
     SessionExistsError,
+    SessionUnreadableError,
     StoreUnavailableError,
     UnknownSessionError,
 )
@@ -104,6 +105,7 @@ class RedisStore:
         self._silences = 0
         self._reports: deque[_Report] = deque(maxlen=_MOST_REPORTS)
         self._reporting: asyncio.Task[None] | None = None
+        self._warned: set[str] = set()
 
     def _key(self, session_id: str) -> str:
         return f"{self._address.prefix}:s:{session_id}"
@@ -169,6 +171,8 @@ class RedisStore:
                 found.append(await self.read(name))
             except UnknownSessionError:
                 await self._call(self._client.zrem(self._ids, name))  # it expired
+            except SessionUnreadableError as error:
+                self._warn(name, error)
         return found
 
     async def create(self, session_id: str | None, settings: SessionSettings) -> Session:
@@ -276,7 +280,7 @@ class RedisStore:
         try:
             await self._apply(copy, names, items)
         except (msgspec.MsgspecError, FakeProviderError) as error:
-            raise StoreUnavailableError(
+            raise SessionUnreadableError(
                 f"the store at {self._address.shown} has something of session {session.id!r} that this version can't "
                 f"read ({error}): use one version of tokentape for all servers, or delete the session"
             ) from None
@@ -442,11 +446,18 @@ class RedisStore:
                     await self._run("APPEND", key, args=[epoch, record, lease])
                 else:
                     await self._run("PUT_BACK", key, args=[lease])
+            except SessionUnreadableError as error:  # the reports of other sessions do not wait for it
+                self._warn(key, error)
             except StoreUnavailableError:
                 await asyncio.sleep(_AGAIN_S)
                 continue
             if self._reports and self._reports[0] is report:
                 self._reports.popleft()
+
+    def _warn(self, session: str, error: SessionUnreadableError) -> None:
+        if session not in self._warned:
+            self._warned.add(session)
+            _logger.warning("session %s is left out: %s", session, error)
 
     async def check(self) -> None:
         """Raise `StoreUnavailableError` unless the store answers within 2 s."""
