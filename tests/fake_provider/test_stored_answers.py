@@ -68,10 +68,12 @@ def test_what_is_queued_answers_whatever_it_continues(openai_client: openai.Open
 
 
 def test_errors_are_not_stored(openai_client: openai.OpenAI, session: Session) -> None:
-    """A refused request leaves nothing behind."""
-    session.push(Script(error=Error(500)))
+    """A refused request leaves nothing behind, nor does a stream with an error in it."""
+    session.push(Script(error=Error(500)), Script.of("Half", error=Error(500, "No.", in_stream=True)))
     with pytest.raises(openai.InternalServerError):
         openai_client.with_options(max_retries=0).responses.create(model=MODEL, input="Hi")
+    with pytest.raises(openai.APIError, match="No"):
+        list(openai_client.responses.create(model=MODEL, input="Hi", stream=True))
     assert session.stored.all("response") == []
 
 

@@ -47,8 +47,8 @@ class ToyChat(ChatProvider):
         return {"model": self.model, "prompt": "\n".join(m.text for m in messages), "stream": stream, **options}
 
 
-class ToyWire:
-    name, base_path, paths, ping = "toy", "", ("/toy/chat",), b""
+class ToyWire(wires.Wire):
+    name, base_path, paths = "toy", "", ("/toy/chat",)
     document_paths = DocumentPaths(endings=(("over",),), usage=(("in",), ("out",)), output=(("out",),))
     overloaded = Error(503, "The toys are all taken.")
     facts = WireFacts(
@@ -81,9 +81,6 @@ class ToyWire:
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         return encode({"oops": error.message}) + b"\n"
-
-    def limit_headers(self, limits: Any, request: ProviderRequest) -> Any:
-        return ()
 
 
 def _texts(script: Script) -> list[Text]:

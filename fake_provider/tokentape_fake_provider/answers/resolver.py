@@ -488,7 +488,7 @@ class _Resolution:
         steps = _steps(settings)
         instant, usage = isinstance(settings.timing, Instant) and steps is None, _usage_of(script, request)
         answer = Answer(tape, by, source, instant, note, steps, usage=usage)
-        return self._stored(answer, script, request) if is_stored(request) and tape.status == 200 else answer
+        return self._stored(answer, script, request) if is_stored(request) and script.error is None else answer
 
     def _stored(self, answer: Answer, script: Script, request: ProviderRequest) -> Answer:
         """The answer, kept for the requests that refer to it; a background response that is not streamed begins."""

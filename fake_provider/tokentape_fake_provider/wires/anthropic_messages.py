@@ -40,9 +40,9 @@ from tokentape_fake_provider.wires.anthropic_blocks import blocks_of, server_too
 from tokentape_fake_provider.wires.anthropic_content import MessageEvents, block_events, complete_block
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
-from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
+from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits, retry_after
 from tokentape_fake_provider.wires.request_parts import match_path, texts_in
-from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "end_turn",
@@ -85,7 +85,7 @@ def _model_list(data: list[dict[str, Any]]) -> dict[str, Any]:
     return {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
 
 
-class AnthropicMessages:
+class AnthropicMessages(Wire):
     """The wire format `anthropic_messages`."""
 
     name = "anthropic_messages"
@@ -215,9 +215,7 @@ class AnthropicMessages:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
         usage = None
@@ -234,10 +232,8 @@ class AnthropicMessages:
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
         seed = request.seed if request is not None else error.message
-        headers = [("content-type", "application/json"), *anthropic_headers(request, seed)]
-        if error.retry_after is not None:
-            headers.append(("retry-after", f"{error.retry_after:g}"))
-        return Reply(error.status, tuple(headers), _json(_error_fields(error, _request_id(seed))))
+        headers = (("content-type", "application/json"), *anthropic_headers(request, seed), *retry_after(error))
+        return Reply(error.status, headers, _json(_error_fields(error, _request_id(seed))))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The event `error`."""

@@ -18,8 +18,9 @@ from tokentape_fake_provider.script.ids import make_uuid, padding
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts, uncached_input
 from tokentape_fake_provider.wires.facts import Provider
+from tokentape_fake_provider.wires.limits import retry_after
 from tokentape_fake_provider.wires.request_parts import texts_in
-from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
+from tokentape_fake_provider.wires.wire import ProviderRequest, Reply, Wire
 
 AMAZON = Provider(
     "bedrock",
@@ -52,7 +53,6 @@ IN_STREAM_TYPES: Mapping[int, str] = {
     503: "serviceUnavailableException",
 }
 
-OVERLOADED = Error(503, "Bedrock is unable to process your request.")
 
 # Recorded events carry the beginning of this as "p", 2 to 62 characters of it.
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -108,30 +108,37 @@ def paddings() -> Iterator[str]:
             yield _PADDING[: 2 + _PADDING.index(character) % 61]
 
 
-def stream_headers(seed: str) -> tuple[tuple[str, str], ...]:
-    """The headers of a streamed response."""
-    return (("content-type", CONTENT_TYPE), ("x-amzn-requestid", request_id(seed)))
-
-
 def request_id(seed: str) -> str:
     """A UUID."""
     return make_uuid(seed, "request")
 
 
-def error_reply(error: Error, request: ProviderRequest | None) -> Reply:
-    """An HTTP error: its type is in a header, the body has the message alone."""
-    kind = error.type or ERROR_TYPES.get(
-        error.status, "InternalServerException" if error.status >= 500 else "ValidationException"
-    )
-    seed = request.seed if request is not None else error.message
-    headers = [
-        ("content-type", "application/json"),
-        ("x-amzn-requestid", request_id(seed)),
-        ("x-amzn-errortype", f"{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/"),
-    ]
-    if error.retry_after is not None:
-        headers.append(("retry-after", f"{error.retry_after:g}"))
-    return Reply(error.status, tuple(headers), _json({"message": error.message}))
+class BedrockWire(Wire):
+    """What the wire formats of Bedrock share."""
+
+    base_path = ""
+    overloaded = Error(503, "Bedrock is unable to process your request.")
+
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (("content-type", CONTENT_TYPE), ("x-amzn-requestid", request_id(request.seed)))
+
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
+        """An HTTP error: its type is in a header, the body has the message alone."""
+        kind = error.type or ERROR_TYPES.get(
+            error.status, "InternalServerException" if error.status >= 500 else "ValidationException"
+        )
+        headers = (
+            ("content-type", "application/json"),
+            ("x-amzn-requestid", request_id(request.seed if request is not None else error.message)),
+            ("x-amzn-errortype", f"{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/"),
+            *retry_after(error),
+        )
+        return Reply(error.status, headers, _json({"message": error.message}))
+
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+        """An exception frame."""
+        return exception_frame(error)
 
 
 def invocation_metrics(counts: Counts | None) -> dict[str, int]:

@@ -24,33 +24,29 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.script.model import Error, Script
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.aws_frames import (
     AMAZON,
-    OVERLOADED,
     SAMPLE_MODEL,
+    BedrockWire,
     converse_texts,
-    error_reply,
     event_frame,
     exception_frame,
     paddings,
     request_id,
-    stream_headers,
 )
 from tokentape_fake_provider.wires.converse_events import choice_of, complete_content, content_events, stop_reason
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
-from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_parts import match_path
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 
-class BedrockConverse:
+class BedrockConverse(BedrockWire):
     """The wire format `bedrock_converse`."""
 
     name = "bedrock_converse"
-    base_path = ""
     paths: Sequence[str] = (
         "/model/{model}/converse-stream",
         "/model/{model}/converse",
@@ -58,8 +54,6 @@ class BedrockConverse:
         "/model/{arn}/{model}/converse",
     )
     document_paths = DocumentPaths(endings=(("stopReason",),), usage=(("usage",),), output=(("usage", "outputTokens"),))
-    overloaded = OVERLOADED
-    ping = b""
     facts = WireFacts(
         provider=AMAZON,
         framing="aws",
@@ -102,10 +96,6 @@ class BedrockConverse:
             path=path,
         )
 
-    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
-        """The headers of a streamed response."""
-        return stream_headers(request.seed)
-
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The frames of a streamed response."""
         choice = choice_of(script, self.name)
@@ -125,9 +115,7 @@ class BedrockConverse:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         choice = choice_of(script, self.name)
         content = complete_content(choice, request)
         body = _metadata(script, resolve_usage(script, request.text, script.choices)) | {
@@ -136,18 +124,6 @@ class BedrockConverse:
         }
         headers = (("content-type", "application/json"), ("x-amzn-requestid", request_id(request.seed)))
         return Reply(200, headers, msgspec.json.encode(dict(sorted(body.items()))))
-
-    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
-        """An HTTP error."""
-        return error_reply(error, request)
-
-    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
-        """An exception frame."""
-        return exception_frame(error)
-
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it sends no limits in headers."""
-        return no_limits(limits)
 
 
 def model_of(paths: Sequence[str], path: str) -> str:

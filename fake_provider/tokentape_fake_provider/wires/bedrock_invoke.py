@@ -14,34 +14,30 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.script.model import Error, Script
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.aws_frames import (
     AMAZON,
-    OVERLOADED,
     SAMPLE_MODEL,
-    error_reply,
+    BedrockWire,
     event_frame,
     exception_frame,
     invocation_metrics,
     paddings,
     request_id,
-    stream_headers,
 )
 from tokentape_fake_provider.wires.bedrock_converse import model_of
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.invoke_bodies import body_of
-from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 
-class BedrockInvoke:
+class BedrockInvoke(BedrockWire):
     """The wire format `bedrock_invoke`."""
 
     name = "bedrock_invoke"
-    base_path = ""
     paths: Sequence[str] = (
         "/model/{model}/invoke-with-response-stream",
         "/model/{model}/invoke",
@@ -77,8 +73,6 @@ class BedrockInvoke:
         output=(("amazon-bedrock-invocationMetrics", "outputTokenCount"),),
         wrapped=True,
     )
-    overloaded = OVERLOADED
-    ping = b""
     facts = WireFacts(
         provider=AMAZON,
         framing="aws",
@@ -111,7 +105,7 @@ class BedrockInvoke:
 
     def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (*stream_headers(request.seed), ("x-amzn-bedrock-content-type", "application/json"))
+        return (*super().stream_headers(request), ("x-amzn-bedrock-content-type", "application/json"))
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The frames of a streamed response."""
@@ -133,26 +127,12 @@ class BedrockInvoke:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The model's own body. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The model's own body."""
         body = body_of(request.model, request.body).whole(script, request)
         headers = [("content-type", "application/json"), ("x-amzn-requestid", request_id(request.seed))]
         metrics = invocation_metrics(_counts(script, request))
         headers += [(name, str(metrics[field])) for field, name in _METRIC_HEADERS.items() if field in metrics]
         return Reply(200, tuple(headers), body)
-
-    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
-        """An HTTP error."""
-        return error_reply(error, request)
-
-    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
-        """An exception frame."""
-        return exception_frame(error)
-
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it sends no limits in headers."""
-        return no_limits(limits)
 
 
 _METRIC_HEADERS: Mapping[str, str] = {

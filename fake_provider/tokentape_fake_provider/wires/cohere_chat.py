@@ -46,11 +46,11 @@ from tokentape_fake_provider.wires.citations import citations_of
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
-from tokentape_fake_provider.wires.limits import Limits, cohere_limits
+from tokentape_fake_provider.wires.limits import Limits, cohere_limits, retry_after
 from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
-from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "COMPLETE",
@@ -72,7 +72,7 @@ def _listed_model(model: str) -> dict[str, Any]:
     return {"name": model, "is_deprecated": False, "endpoints": ["chat"], "finetuned": False, "context_length": 128_000}
 
 
-class CohereChat:
+class CohereChat(Wire):
     """The wire format `cohere_chat`."""
 
     name = "cohere_chat"
@@ -85,7 +85,6 @@ class CohereChat:
         output=(("delta", "usage", "tokens", "output_tokens"), ("usage", "tokens", "output_tokens")),
     )
     overloaded = Error(503, "The service is currently overloaded, please try again later.")
-    ping = b""
     facts = WireFacts(
         provider=Provider(
             "cohere", "https://api.cohere.com", sdk="cohere", base_urls=("CO_API_URL",), keys=("CO_API_KEY",)
@@ -162,9 +161,7 @@ class CohereChat:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         choice = _choice(script)
         items = plain_items(choice.items)
         content = [_block(item) for item in items if not isinstance(item, ToolCall) and not _is_plan(item)]
@@ -192,10 +189,8 @@ class CohereChat:
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
         seed = request.seed if request is not None else error.message
-        headers = [("content-type", "application/json"), *cohere_headers(seed)]
-        if error.retry_after is not None:
-            headers.append(("retry-after", f"{error.retry_after:g}"))
-        return Reply(error.status, tuple(headers), _json({"id": make_uuid(seed, "error"), "message": error.message}))
+        headers = (("content-type", "application/json"), *cohere_headers(seed), *retry_after(error))
+        return Reply(error.status, headers, _json({"id": make_uuid(seed, "error"), "message": error.message}))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """A `message-end` with the error, and `[DONE]`."""

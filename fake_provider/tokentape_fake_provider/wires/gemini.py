@@ -55,10 +55,9 @@ from tokentape_fake_provider.wires.google_errors import (
     on_one_line,
     pretty,
 )
-from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.reading.fields import either
 from tokentape_fake_provider.wires.request_parts import json_type, match_path, texts_in
-from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
 BLOCKED = "PROHIBITED_CONTENT"
 
@@ -81,7 +80,7 @@ def _listed_model(model: str) -> dict[str, Any]:
     return {"name": f"models/{model}", "version": "001", "displayName": model, "supportedGenerationMethods": methods}
 
 
-class Gemini:
+class Gemini(Wire):
     """The wire format `gemini`."""
 
     name = "gemini"
@@ -96,7 +95,6 @@ class Gemini:
         output=(("usageMetadata", "candidatesTokenCount"), ("usageMetadata", "thoughtsTokenCount")),
     )
     overloaded = OVERLOADED
-    ping = b""
     facts = WireFacts(
         provider=GOOGLE,
         client_settings={"api_version": "v1beta"},
@@ -178,9 +176,7 @@ class Gemini:
         return [*pieces, EncodedFrame(b"]")]
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         choices = _choices(script, request)
         response = _Response(script, choices, request)
         blocked = _blocked(choices)
@@ -202,10 +198,6 @@ class Gemini:
         """The error as an event, or as an element of the array."""
         value = {"error": error_object(error)}
         return b"data: " + on_one_line(value) + b"\r\n\r\n" if _is_sse(request) else b"\r\n" + pretty(value) + b"\n"
-
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it sends no limits in headers."""
-        return no_limits(limits)
 
 
 class _Chunk(NamedTuple):

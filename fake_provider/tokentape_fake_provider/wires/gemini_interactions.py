@@ -49,9 +49,9 @@ from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import GOOGLE, JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import signature_of
-from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.limits import retry_after
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
-from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "completed",
@@ -70,7 +70,7 @@ _CALL_IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _json = msgspec.json.encode
 
 
-class GeminiInteractions:
+class GeminiInteractions(Wire):
     """The wire format `gemini_interactions`."""
 
     name = "gemini_interactions"
@@ -94,7 +94,6 @@ class GeminiInteractions:
         ),
     )
     overloaded = OVERLOADED
-    ping = b""
     facts = WireFacts(
         provider=GOOGLE,
         client_settings={"api_version": "v1beta"},
@@ -166,9 +165,7 @@ class GeminiInteractions:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
         steps = [_complete_step(item, index, request) for index, item in enumerate(_steps(choice, request))]
@@ -177,17 +174,12 @@ class GeminiInteractions:
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        wait = () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
         own = headers(request.seed if request is not None else error.message)
-        return Reply(error.status, (JSON_TYPE, *own, *wait), _json({"error": _error_fields(error)}))
+        return Reply(error.status, (JSON_TYPE, *own, *retry_after(error)), _json({"error": _error_fields(error)}))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """The event `error`."""
         return _event("error", {"error": _error_fields(error)})
-
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it sends no limits in headers."""
-        return no_limits(limits)
 
 
 def _event(name: str, fields: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,7 @@ from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.wires.facts import Provider
+from tokentape_fake_provider.wires.limits import retry_after
 from tokentape_fake_provider.wires.wire import Reply
 
 STATUSES: Mapping[int, str] = {
@@ -79,9 +80,8 @@ def not_supported(model: str, method: str) -> BadRequestError:
 def error_reply(error: Error, seed: str, *, listed: bool = False) -> Reply:
     """An HTTP error; `listed` where the answer would have been a JSON array."""
     body = {"error": error_object(error)}
-    wait = () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
     text = pretty([body] if listed else body)
-    return Reply(error.status, (JSON_TYPE, *headers(seed), *wait), text + b"\n")
+    return Reply(error.status, (JSON_TYPE, *headers(seed), *retry_after(error)), text + b"\n")
 
 
 def pretty(value: Any) -> bytes:

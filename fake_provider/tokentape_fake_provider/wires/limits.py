@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
+from tokentape_fake_provider.script.model import Error
+
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
@@ -32,6 +34,11 @@ class Limits(NamedTuple):
         for name in ("input_tokens", "output_tokens", "requests", "tokens"):
             if (allowance := getattr(self, name)) is not None:
                 yield name, allowance
+
+
+def retry_after(error: Error) -> Headers:
+    """`retry-after`, if the error has a wait."""
+    return () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
 
 
 def openai_limits(limits: Limits) -> Headers:
@@ -104,11 +111,6 @@ def cohere_limits(limits: Limits) -> Headers:
         ("x-trial-endpoint-call-limit", str(limits.requests.limit)),
         ("x-trial-endpoint-call-remaining", str(limits.requests.remaining)),
     )
-
-
-def no_limits(_limits: Limits) -> Headers:
-    """Google, Amazon and Ollama report no limits in headers."""
-    return ()
 
 
 def _go_duration(seconds: float) -> str:

@@ -45,7 +45,7 @@ from tokentape_fake_provider.wires.arguments import object_arguments
 from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import Provider, WireFacts, option_paths
-from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.limits import retry_after
 from tokentape_fake_provider.wires.logprobs import (
     Logprobs,
     TokenLogprob,
@@ -55,7 +55,7 @@ from tokentape_fake_provider.wires.logprobs import (
 )
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
-from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "stop",
@@ -92,7 +92,7 @@ def _json(value: Any) -> bytes:
     return data
 
 
-class Ollama:
+class Ollama(Wire):
     """The wire format `ollama`."""
 
     name = "ollama"
@@ -105,7 +105,6 @@ class Ollama:
     )
     # server/sched.go
     overloaded = Error(503, "server busy, please try again.  maximum pending requests exceeded")
-    ping = b""
     facts = WireFacts(
         provider=Provider("ollama", "http://localhost:11434", sdk="ollama", base_urls=("OLLAMA_HOST",)),
         framing="ndjson",
@@ -181,9 +180,7 @@ class Ollama:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         choice = _choice(script)
         items = plain_items(choice.items)
         text = "".join(item.text for item in items if isinstance(item, Text | Refusal))
@@ -208,18 +205,12 @@ class Ollama:
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:  # noqa: ARG002 - nothing of it is in the answer
         """An HTTP error."""
-        headers = [("content-type", "application/json; charset=utf-8")]
-        if error.retry_after is not None:
-            headers.append(("retry-after", f"{error.retry_after:g}"))
-        return Reply(error.status, tuple(headers), _json(_error_fields(error)))
+        headers = (("content-type", "application/json; charset=utf-8"), *retry_after(error))
+        return Reply(error.status, headers, _json(_error_fields(error)))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the line
         """A line with nothing but the error."""
         return _json(_error_fields(error)) + b"\n"
-
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it sends no limits in headers."""
-        return no_limits(limits)
 
 
 class _Line:

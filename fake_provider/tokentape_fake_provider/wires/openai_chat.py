@@ -35,7 +35,7 @@ from tokentape_fake_provider.wires.deltas import take_turns
 from tokentape_fake_provider.wires.dialect import body_in_dialect, stream_in_dialect, with_call_ids
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
-from tokentape_fake_provider.wires.limits import Limits, openai_limits
+from tokentape_fake_provider.wires.limits import Limits
 from tokentape_fake_provider.wires.openai_choices import (
     ChunkFrame,
     choice_chunks,
@@ -47,14 +47,12 @@ from tokentape_fake_provider.wires.openai_choices import (
 from tokentape_fake_provider.wires.openai_dialects import default_dialect
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
-    OVERLOADED,
+    OpenAIWire,
     completion_usage,
     error_fields,
-    error_reply,
     expect,
     json_reply,
     missing,
-    stream_headers,
     stream_options,
     wanted_choices,
 )
@@ -68,11 +66,10 @@ _RETRY_AFTER = ("retry-after", "retry-after-ms")
 _json = msgspec.json.encode
 
 
-class OpenAIChat:
+class OpenAIChat(OpenAIWire):
     """The wire format `openai_chat`."""
 
     name = "openai_chat"
-    base_path = "/v1"
     paths: Sequence[str] = (
         "/v1/chat/completions",
         "/chat/completions",
@@ -86,8 +83,6 @@ class OpenAIChat:
         usage=(("usage",), ("x_groq", "usage"), ("choices", "*", "usage")),
         output=(("usage", "completion_tokens"),),
     )
-    overloaded = OVERLOADED
-    ping = b""
     facts = WireFacts(
         provider=OPENAI,
         option_paths=option_paths(max_tokens="max_completion_tokens"),
@@ -153,7 +148,7 @@ class OpenAIChat:
         """The headers of a streamed response."""
         dialect = dialect_of(request)
         if dialect is None:
-            return stream_headers(request)
+            return super().stream_headers(request)
         return (("content-type", "text/event-stream; charset=utf-8"), *dialect.headers(request.seed))
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
@@ -183,9 +178,7 @@ class OpenAIChat:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         dialect = dialect_of(request)
         if dialect is not None:
             script = with_call_ids(_expanded(script, request), dialect, request)
@@ -208,7 +201,7 @@ class OpenAIChat:
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        reply = error_reply(error, request)
+        reply = super().encode_error(error, request)
         dialect = None if request is None else dialect_of(request)
         if request is None or dialect is None:
             return reply
@@ -223,7 +216,7 @@ class OpenAIChat:
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """`x-ratelimit-*`, or the dialect's own."""
         dialect = dialect_of(request)
-        return openai_limits(limits) if dialect is None else dialect.limits(limits)
+        return super().limit_headers(limits, request) if dialect is None else dialect.limits(limits)
 
 
 def _choices(script: Script, request: ProviderRequest) -> tuple[Choice, ...]:

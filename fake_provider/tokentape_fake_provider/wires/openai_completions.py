@@ -26,18 +26,15 @@ from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
-from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
-    OVERLOADED,
+    OpenAIWire,
     completion_usage,
     error_fields,
-    error_reply,
     expect,
     json_reply,
     missing,
-    stream_headers,
     stream_options,
     wanted_choices,
 )
@@ -62,11 +59,10 @@ _MOST_LOGPROBS = 5
 _json = msgspec.json.encode
 
 
-class OpenAICompletions:
+class OpenAICompletions(OpenAIWire):
     """The wire format `openai_completions`."""
 
     name = "openai_completions"
-    base_path = "/v1"
     paths: Sequence[str] = (
         "/v1/completions",
         "/completions",
@@ -80,8 +76,6 @@ class OpenAICompletions:
         usage=(("usage",),),
         output=(("usage", "completion_tokens"),),
     )
-    overloaded = OVERLOADED
-    ping = b""
     facts = WireFacts(
         provider=OPENAI,
         option_paths=option_paths(),
@@ -132,10 +126,6 @@ class OpenAICompletions:
             path=path,
         )
 
-    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
-        """The headers of a streamed response."""
-        return stream_headers(request)
-
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The chunks of a streamed response."""
         choices = _choices(script, request)
@@ -154,9 +144,7 @@ class OpenAICompletions:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         choices = _choices(script, request)
         body = _head(request) | {
             "model": script.model or request.model,
@@ -175,17 +163,9 @@ class OpenAICompletions:
             body["usage"] = completion_usage(counts)
         return json_reply(body, request)
 
-    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
-        """An HTTP error."""
-        return error_reply(error, request)
-
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """The error and `[DONE]`."""
         return _error_event(error) + b"data: [DONE]\n\n"
-
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
-        """`x-ratelimit-*`."""
-        return openai_limits(limits)
 
 
 def _error_event(error: Error) -> bytes:

@@ -13,8 +13,9 @@ from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.facts import Provider
+from tokentape_fake_provider.wires.limits import Limits, openai_limits, retry_after
 from tokentape_fake_provider.wires.request_parts import json_type
-from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
+from tokentape_fake_provider.wires.wire import ProviderRequest, Reply, Wire
 
 # (type, code) by status.
 ERRORS: Mapping[int, tuple[str, str | None]] = {
@@ -36,7 +37,29 @@ OPENAI = Provider(
     keys=("OPENAI_API_KEY",),
 )
 # platform.openai.com/docs/guides/error-codes
-OVERLOADED = Error(503, "The engine is currently overloaded, please try again later", type="server_error")
+
+
+class OpenAIWire(Wire):
+    """What the wire formats of OpenAI's API share."""
+
+    base_path = "/v1"
+    overloaded = Error(503, "The engine is currently overloaded, please try again later", type="server_error")
+
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (("content-type", "text/event-stream; charset=utf-8"), *openai_headers(request, request.seed))
+
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
+        """An HTTP error."""
+        seed = request.seed if request is not None else error.message
+        headers = [("content-type", "application/json; charset=utf-8"), *openai_headers(request, seed)]
+        if error.retry_after is not None:
+            headers += [*retry_after(error), ("retry-after-ms", f"{error.retry_after * 1000:.0f}")]
+        return Reply(error.status, tuple(headers), msgspec.json.encode({"error": error_fields(error)}))
+
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+        """`x-ratelimit-*`."""
+        return openai_limits(limits)
 
 
 def error_fields(error: Error) -> dict[str, Any]:
@@ -48,21 +71,6 @@ def error_fields(error: Error) -> dict[str, Any]:
         "param": error.param,
         "code": error.code or code,
     }
-
-
-def error_reply(error: Error, request: ProviderRequest | None) -> Reply:
-    """An HTTP error."""
-    seed = request.seed if request is not None else error.message
-    headers = [("content-type", "application/json; charset=utf-8"), *openai_headers(request, seed)]
-    if error.retry_after is not None:
-        headers.append(("retry-after", f"{error.retry_after:g}"))
-        headers.append(("retry-after-ms", f"{error.retry_after * 1000:.0f}"))
-    return Reply(error.status, tuple(headers), msgspec.json.encode({"error": error_fields(error)}))
-
-
-def stream_headers(request: ProviderRequest) -> tuple[tuple[str, str], ...]:
-    """The headers of a streamed response."""
-    return (("content-type", "text/event-stream; charset=utf-8"), *openai_headers(request, request.seed))
 
 
 def json_reply(body: Mapping[str, Any], request: ProviderRequest) -> Reply:

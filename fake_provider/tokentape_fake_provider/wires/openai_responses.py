@@ -34,16 +34,13 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
-from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
-    OVERLOADED,
+    OpenAIWire,
     error_fields,
-    error_reply,
     expect,
     json_reply,
     missing,
-    stream_headers,
     stream_options,
 )
 from tokentape_fake_provider.wires.openai_response_object import (
@@ -69,11 +66,10 @@ _PROMPTS_MODEL = "gpt-5"
 _json = msgspec.json.encode
 
 
-class OpenAIResponses:
+class OpenAIResponses(OpenAIWire):
     """The wire format `openai_responses`."""
 
     name = "openai_responses"
-    base_path = "/v1"
     paths: Sequence[str] = (
         "/v1/responses",
         "/responses",
@@ -88,8 +84,6 @@ class OpenAIResponses:
         usage=(("response", "usage"), ("usage",)),
         output=(("response", "usage", "output_tokens"), ("usage", "output_tokens")),
     )
-    overloaded = OVERLOADED
-    ping = b""
     facts = WireFacts(
         provider=OPENAI,
         option_paths=option_paths(max_tokens="max_output_tokens", stop=""),
@@ -152,10 +146,6 @@ class OpenAIResponses:
             path=path,
         )
 
-    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
-        """The headers of a streamed response."""
-        return stream_headers(request)
-
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
         end = final_response(script, request)
@@ -178,24 +168,14 @@ class OpenAIResponses:
         return pieces
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         return json_reply(final_response(script, request), request)
-
-    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
-        """An HTTP error."""
-        return error_reply(error, request)
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The `error` event and a failed response."""
         event = _Event(request)
         failed = final_response(Script(error=error), request)
         return event("error", error=error_fields(error)) + event("response.failed", response=failed)
-
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
-        """`x-ratelimit-*`."""
-        return openai_limits(limits)
 
 
 class _Event:

@@ -76,7 +76,7 @@ class Wire(Protocol):
     """Where its documents report the end of the answer, and its usage."""
     overloaded: Error
     """Its error when it is overloaded."""
-    ping: bytes
+    ping: bytes = b""
     """What it sends to keep a stream open; empty if nothing."""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
@@ -89,7 +89,7 @@ class Wire(Protocol):
         """The frames of a streamed response, without times."""
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The response to the same request without streaming."""
+        """The response to the same request without streaming, for a script without an error."""
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error in this provider's shape and headers."""
@@ -97,5 +97,6 @@ class Wire(Protocol):
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The events (in an array: the element) that report an error inside a stream and end it."""
 
-    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
-        """The rate limit headers, if the provider sends any."""
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - for those that send some
+        """The rate limit headers; none by default."""
+        return ()

@@ -94,9 +94,7 @@ class AnthropicComplete(Endpoint):
         return frames
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         body = text_whole(_TEXT, _choice(script), None, request) | _identity(request)
         names = (("content-type", "application/json"), *anthropic_headers(request, request.seed))
         return Reply(200, names, msgspec.json.encode(body))

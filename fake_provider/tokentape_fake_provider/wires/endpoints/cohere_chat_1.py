@@ -123,9 +123,7 @@ class CohereChat1(Endpoint):
         return frames
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The same response as one JSON object. An error of the script answers instead of it."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The same response as one JSON object."""
         counts = resolve_usage(script, request.text, script.choices)
         return cohere_reply(text_whole(_FORMAT, _choice(script), counts, request), request)
 

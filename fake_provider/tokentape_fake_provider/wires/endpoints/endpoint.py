@@ -110,9 +110,7 @@ class Endpoint:
         return [EncodedFrame(b"", 1)]
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
-        """The answer with the result of the script, or its error."""
-        if script.error is not None:
-            return self.encode_error(script.error, request)
+        """The answer with the result of the script."""
         assert request.task is not None
         tokens = None
         if script.usage.report:
