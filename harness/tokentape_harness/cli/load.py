@@ -101,7 +101,8 @@ def load(
     settings = {} if key_env is None else {"api_key": _key(key_env)}
     client_for(wire, model, **settings).close()
     journal = ProviderJournal(provider or url, session, token)
-    has_times = _has_times(journal, required=provider is not None)
+    if provider is not None:
+        _check_journal(journal)
     if users / spawn_rate > duration + 1:
         rate = f"{spawn_rate:g} users/s start {spawn_rate * duration:.0f} of the {users} users within {duration:g} s"
         print_error(f"warning: {rate}: the others never stream")
@@ -133,7 +134,7 @@ def load(
             print_error("interrupted before a stream ended")
             return 128 + ran.signal
         raise LoadError(f"no stream ended within {duration:g} s: is {url} right? A longer --duration may help")
-    times = _times(journal) if has_times else None
+    times = _times(journal, required=provider is not None)
     report = summarise(samples, users=users, provider=times)
     redact = without_secrets(settings.values())
     report = replace(report, problems={error: redact(text)[:300] for error, text in report.problems.items()})
@@ -175,17 +176,19 @@ def _key(variable: str) -> str:
     return key
 
 
-def _has_times(journal: ProviderJournal, *, required: bool) -> bool:
-    """Whether the provider has a journal, which has its own times. Raises `LoadError` if they are `required`."""
+def _check_journal(journal: ProviderJournal) -> None:
     missing = journal.missing()
-    if missing is not None and required:
+    if missing is not None:
         raise LoadError(f"no journal of a fake provider at {journal.url}: {missing.reason}")
-    if missing is not None and missing.is_ours:
-        print_error(f"warning: the report lacks the provider's own times: {missing.reason}")
-    return missing is None
 
 
-def _times(journal: ProviderJournal) -> Mapping[str, ProviderTimes] | None:
+def _times(journal: ProviderJournal, *, required: bool) -> Mapping[str, ProviderTimes] | None:
+    """The provider's own times, if it has a journal: it may have come up after the command."""
+    missing = journal.missing()
+    if missing is not None:
+        if missing.is_ours or required:
+            print_error(f"warning: the report lacks the provider's own times: {missing.reason}")
+        return None
     try:
         return journal.times()
     except LoadError as error:

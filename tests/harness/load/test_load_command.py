@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.pages import block_with, page_text
+from tests.servers.site import free_port
 from tokentape_fake_provider.faults.fault import CleanEnd
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Error, Script
 from tokentape_harness.cli import main
+from tokentape_harness.load import plan
 
 PAGE = page_text("docs/load.md")
 
@@ -56,6 +59,24 @@ def test_users_read_streams(server: FakeProviderServer, tmp_path: Path, wire: st
     assert report["provider"]["added"]["p50"] > 0
     assert report["time_to_first_token"]["p50"] >= 50
     assert page.read_text().startswith("<!doctype html>")
+
+
+def test_a_provider_that_starts_with_the_command_has_its_times(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when both are started one after the other, and the server takes a moment longer."""
+    run_plan = plan.run_plan
+
+    def late(one: plan.Plan) -> plan.Ran:
+        started.enter_context(FakeProviderServer(port=port))
+        return run_plan(one)
+
+    monkeypatch.setattr("tokentape_harness.cli.load.run_plan", late)
+    port = free_port()
+    with ExitStack() as started, pytest.raises(SystemExit) as ended:
+        main(["load", f"http://127.0.0.1:{port}/v1", "-u", "2", "-r", "50", "-t", "0.5", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert (ended.value.code, report["provider"]["joined"]) == (0, report["requests"])
 
 
 def test_a_truncated_stream_fails_the_run(server: FakeProviderServer, monkeypatch: pytest.MonkeyPatch) -> None:
