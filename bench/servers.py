@@ -6,7 +6,9 @@ A server prints its port when it is up, and at the end of its input a line of JS
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import re
 import socket
 import sys
 import threading
@@ -123,15 +125,18 @@ def bare_asgi() -> None:
 
 
 def eventwise_asgi() -> None:
-    """A message for each event, of which a short answer has few."""
+    """A message for each event, of which a short answer has few; each answer has an id of its own."""
     start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
     answers = {prefix: events(count) for prefix, count in (("", PACED_EVENTS), (SHORT_PREFIX, SHORT_EVENTS))}
+    number = itertools.count()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["more_body"]:
             pass
         await send(start)
+        own = b'"id":"chatcmpl-%029d"' % next(number)
         for event in answers[scope["path"].removesuffix(PATH)]:
+            event = re.sub(rb'"id":"[^"]*"', own, event)
             await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -14,7 +14,7 @@ from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.atomic_file import temporary_path
 from tokentape_harness.cassettes.chunks import format_chunks, number_of_ms
 from tokentape_harness.cassettes.frames import websocket_fields
-from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Response, StreamRecord
+from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Request, Response, StreamRecord
 from tokentape_harness.cassettes.reader import FORMAT_VERSION, STREAM_VERSION, read_cassette
 from tokentape_harness.errors import CassetteError, CassetteWriteError
 
@@ -131,21 +131,27 @@ def format_interaction(interaction: Interaction) -> str:
 
 def interaction_fields(interaction: Interaction) -> dict[str, Any]:
     """An interaction as vcrpy's mapping, which its serializers take."""
-    request, response = interaction.request, interaction.response
+    response = interaction.response
     return {
-        "request": {
-            "body": None if request.body is None else _text_or_bytes(request.body),
-            "headers": _headers(request.headers),
-            "method": request.method,
-            "uri": request.uri,
-        },
-        "response": _response_fields(response),
+        "request": request_fields(interaction.request),
+        "response": response_fields(response, _text_or_bytes(response.body)),
     }
 
 
-def _response_fields(response: Response) -> dict[str, Any]:
+def request_fields(request: Request) -> dict[str, Any]:
+    """A request as vcrpy's mapping."""
+    return {
+        "body": None if request.body is None else _text_or_bytes(request.body),
+        "headers": _headers(request.headers),
+        "method": request.method,
+        "uri": request.uri,
+    }
+
+
+def response_fields(response: Response, body: str | bytes) -> dict[str, Any]:
+    """A response as vcrpy's mapping, with its body in this form."""
     fields = {
-        "body": {"string": _text_or_bytes(response.body)},
+        "body": {"string": body},
         "headers": _headers(response.headers),
         "status": {"code": response.status, "message": response.message},
         **response.extra,

@@ -150,7 +150,7 @@ def load(data: bytes, path: Path | None = None) -> Any:
             except ValueError as error:
                 json_error = error
         # Each value has a line of its own there.
-        plain = plain_yaml.read(data) if data.count(b"\n") <= _MOST else None
+        plain = plain_yaml.read(data) if len(data) <= _MOST or data.count(b"\n") <= _MOST else None
         return _load_yaml(data) if plain is None else plain
     except CassetteError as error:
         raise error.at(path) from error.__cause__

@@ -22,7 +22,7 @@ from tokentape_harness.cassettes.chunks import format_chunks, parse_chunks, rech
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Interaction
 from tokentape_harness.cassettes.reader import interaction_of, parse_cassette, read_file
-from tokentape_harness.cassettes.writer import format_interaction, format_parts, interaction_fields, write_atomically
+from tokentape_harness.cassettes.writer import format_interaction, format_parts, request_fields, write_atomically
 from tokentape_harness.errors import (
     CassetteError,
     CassetteFormatError,
@@ -166,7 +166,7 @@ def _key(interaction: Interaction) -> str:
 
 
 def _vcr_fields(interaction: Interaction) -> tuple[Request, dict[str, Any]]:
-    return VcrRequest(**interaction_fields(interaction)["request"]), vcr_response(interaction.response)
+    return VcrRequest(**request_fields(interaction.request)), vcr_response(interaction.response)
 
 
 def _interaction(request: Request, response: dict[str, Any]) -> Interaction:

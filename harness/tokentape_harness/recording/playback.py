@@ -18,9 +18,9 @@ from tokentape_fake_provider.tape import End, Frame, Tape
 from tokentape_fake_provider.wires import served_at
 from tokentape_harness.cassettes.chunks import split_by_sizes
 from tokentape_harness.cassettes.event_split import split_body
-from tokentape_harness.cassettes.model import Headers, Interaction, RecordedError, Request, Response
+from tokentape_harness.cassettes.model import Headers, RecordedError, Response
 from tokentape_harness.cassettes.reader import interaction_of
-from tokentape_harness.cassettes.writer import interaction_fields
+from tokentape_harness.cassettes.writer import response_fields
 from tokentape_harness.errors import TruncatedRecordingError
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.stream_end import CANCELLED
@@ -144,7 +144,6 @@ def response_of(recorded: dict[str, Any], source: str) -> Response:
 
 def vcr_response(response: Response) -> dict[str, Any]:
     """The mapping of a response that vcrpy keeps."""
-    fields: dict[str, Any] = interaction_fields(Interaction(Request("GET", ""), response))["response"]
-    fields["body"]["string"] = response.body
+    fields = response_fields(response, response.body)
     _RESPONSES[id(response.body)] = response
     return fields

@@ -263,5 +263,4 @@ class Recorder:
 
 
 def _begins_websocket(request: Request) -> bool:
-    offered = (str(value).lower() for name, value in request.headers.items() if name.lower() == "upgrade")
-    return "websocket" in offered
+    return str(request.headers.get("upgrade", "")).lower() == "websocket"

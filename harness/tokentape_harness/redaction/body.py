@@ -15,10 +15,10 @@ from urllib.parse import quote, quote_plus
 from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern
 from tokentape_fake_provider.matching.json_path import Path
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
+from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
-from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, string_groups, unit_span
-from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
+from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, unit_span
+from tokentape_harness.redaction.leaf_groups import body_strings, leaf_groups
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, own_matches
 from tokentape_harness.redaction.searched import SearchedTexts, digest_of
@@ -283,8 +283,8 @@ def _is_filler(text: str) -> bool:
 
 
 def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Found, sent: bool) -> list[Edit]:
-    pieces = text_pieces(body, content_type)
-    if not rules.json_paths and _has_no_secret(pieces, rules, sent):
+    pieces, joined = body_strings(body, content_type)
+    if not rules.json_paths and joined is not None and _has_no_secret(joined, len(pieces), rules, sent):
         return []
     groups, others = leaf_groups(pieces)
     edits: dict[int, list[TextEdit]] = {}
@@ -300,12 +300,9 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
     return [edit for number in sorted(edits) for edit in pieces[number].edited(sorted(edits[number]))]
 
 
-def _has_no_secret(pieces: Sequence[BodyPiece], rules: RedactionRules, sent: bool) -> bool:
+def _has_no_secret(groups: Sequence[StringGroup], pieces: int, rules: RedactionRules, sent: bool) -> bool:
     """Whether the strings certainly hold no secret; this is fast, as it does not need their places."""
-    groups = string_groups((piece.text, json_start(piece)) for piece in pieces)
-    if groups is None:
-        return False
-    if len(pieces) == 1:  # only strings in the events of a stream continue each other, not those of one document
+    if pieces == 1:  # only strings in the events of a stream continue each other, not those of one document
         groups = [StringGroup(path, [value]) for path, values in groups for value in values]
     joined = "\0".join("".join(group.values) for group in groups) if rules.secrets else ""
     if any(written in joined for secret in rules.secrets for written in _spellings(secret)):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from tokentape_harness.redaction.body_text import BodyPiece
-from tokentape_harness.redaction.json_text import Leaf, leaves
+from tokentape_harness.redaction.body_text import BodyPiece, text_pieces
+from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, string_groups
+
+_LARGE: Final = 2**20
 
 
 class LeafGroups(NamedTuple):
@@ -14,6 +17,30 @@ class LeafGroups(NamedTuple):
 
     groups: list[list[tuple[int, Leaf]]]
     others: list[tuple[int, Leaf]]
+
+
+class BodyStrings(NamedTuple):
+    """The texts of a body, and the strings in them by group, without their places; `None` as in `string_groups`."""
+
+    pieces: Sequence[BodyPiece]
+    groups: Sequence[StringGroup] | None
+
+
+def body_strings(body: bytes, content_type: str) -> BodyStrings:
+    """The strings of a body.
+
+    The last body is remembered, as placeholders and secrets are searched for one after the other; but not a large one,
+    which would stay in memory.
+    """
+    return _last_strings(body, content_type) if len(body) <= _LARGE else _strings(body, content_type)
+
+
+def _strings(body: bytes, content_type: str) -> BodyStrings:
+    pieces = text_pieces(body, content_type)
+    return BodyStrings(pieces, string_groups((piece.text, json_start(piece)) for piece in pieces))
+
+
+_last_strings = lru_cache(maxsize=1)(_strings)
 
 
 def leaf_groups(pieces: Sequence[BodyPiece]) -> LeafGroups:

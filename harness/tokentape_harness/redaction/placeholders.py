@@ -28,10 +28,10 @@ from tokentape_fake_provider.matching.placeholders import (
 from tokentape_fake_provider.sessions.request_matching import message_value
 from tokentape_fake_provider.tape import Sender
 from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response
-from tokentape_harness.redaction.body_text import BodyPiece, raw_pieces, text_pieces
+from tokentape_harness.redaction.body_text import BodyPiece, raw_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks
-from tokentape_harness.redaction.json_text import Leaf, string_groups, unit_span
-from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
+from tokentape_harness.redaction.json_text import Leaf, unit_span
+from tokentape_harness.redaction.leaf_groups import body_strings, leaf_groups
 from tokentape_harness.redaction.redact import Secret, plain_body, resized
 from tokentape_harness.redaction.rules import RedactionRules, own_matches
 from tokentape_harness.redaction.websocket import lines_of
@@ -209,12 +209,11 @@ def _edit(part: _Part, names: Mapping[str, str], used: dict[str, None]) -> TextE
 
 def _pieces_with(body: bytes, content_type: str, values: Values) -> Iterator[tuple[BodyPiece, list[_Part]]]:
     """The texts of a body with the parts of values in each, in order; a value may go on in the next events."""
-    pieces = text_pieces(body, content_type)
+    pieces, joined = body_strings(body, content_type)
     if len(pieces) == 1:
         found = find_values(pieces[0].text, values)
         yield pieces[0], [_Part(one, one.start, one.end, 0, one.end - one.start) for one in found]
         return
-    joined = string_groups((piece.text, json_start(piece)) for piece in pieces)
     if joined is not None and not any(find_values("".join(group.values), values) for group in joined):
         return  # this is fast, as it does not need the places
     parts: dict[int, list[_Part]] = {}

@@ -185,10 +185,13 @@ def resized(headers: Headers, length: int) -> Headers:
 def _headers(
     headers: Headers, rules: RedactionRules, found: list[Secret], part: str, searched: SearchedTexts | None
 ) -> Headers:
-    return tuple(
-        (name, _header(name, value, rules, _noting(found, f"{part} header {name.lower()}"), searched))
-        for name, value in headers
-    )
+    def redacted() -> Headers:
+        return tuple(
+            (name, _header(name, value, rules, _noting(found, f"{part} header {name.lower()}"), searched))
+            for name, value in headers
+        )
+
+    return redacted() if searched is None else searched.headers(headers, rules, redacted)
 
 
 def _header(name: str, value: str, rules: RedactionRules, note: Found, searched: SearchedTexts | None) -> str:

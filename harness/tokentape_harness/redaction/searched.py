@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+from tokentape_harness.cassettes.model import Headers
 from tokentape_harness.redaction.rules import RedactionRules
 
 
@@ -18,6 +19,7 @@ class SearchedTexts:
     def __init__(self) -> None:
         self._clean: dict[bytes | str, tuple[str, ...]] = {}
         self._credentials: dict[bytes, tuple[str, ...]] = {}
+        self._headers: dict[Headers, tuple[RedactionRules, Headers]] = {}
 
     def unsearched(self, text: bytes | str, rules: RedactionRules) -> RedactionRules | None:
         """The rules by which this text must still be searched: all, only the secrets found since, or `None`."""
@@ -32,6 +34,13 @@ class SearchedTexts:
     def add_clean(self, text: bytes | str, rules: RedactionRules) -> None:
         """Note that this text has no secret by these rules."""
         self._clean[text] = rules.secrets
+
+    def headers(self, headers: Headers, rules: RedactionRules, redacted: Callable[[], Headers]) -> Headers:
+        """The redacted headers, which one client sends again and again."""
+        known = self._headers.get(headers)
+        if known is None or known[0].secrets != rules.secrets or known[0].placeholders != rules.placeholders:
+            known = self._headers[headers] = rules, redacted()
+        return known[1]
 
     def credentials(self, digest: bytes, find: Callable[[], Iterable[str]]) -> tuple[str, ...]:
         """The credentials in this body, which are searched for once."""
