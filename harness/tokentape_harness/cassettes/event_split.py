@@ -11,6 +11,7 @@ from tokentape_harness.cassettes.aws_frames import frame_ends, is_aws_event_stre
 
 # An SSE event ends at a blank line; a line ends with CR LF, LF or CR (WHATWG HTML, 9.2.5).
 _SSE_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))+")
+_SSE_END_OF_LF = re.compile(rb"\n\n+")  # the same without CR, which takes a fifth of the time
 _SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?(?:data|event|id|retry)?:")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+$")
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
@@ -49,7 +50,8 @@ def _split_at(body: bytes, ends: list[int]) -> list[bytes]:
 
 
 def _split_sse(body: bytes) -> list[bytes]:
-    return _split_at(body, [match.end() for match in _SSE_END.finditer(body)])
+    pattern = _SSE_END if b"\r" in body else _SSE_END_OF_LF
+    return _split_at(body, [match.end() for match in pattern.finditer(body)])
 
 
 def _split_array(body: bytes) -> list[bytes]:

@@ -116,7 +116,7 @@ def _redacted(
 
 
 def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
-    """The text rules that have a hint in the text."""
+    """The text rules that may match the text, each with those of its hints that the text has."""
     if not text_rules:
         return []
     held = frozenset[str]()
@@ -132,10 +132,22 @@ def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
         text = '"'.join(parts)
     lower = text.lower()
     hints = _hints(_Same(text_rules))
-    found = {number for hint, numbers in hints.items() if hint in lower for number in numbers}
+    found = dict[int, list[str]]()
+    for hint, numbers in hints.items():
+        if hint in lower:
+            for number in numbers:
+                found.setdefault(number, []).append(hint)
     if held:
-        found |= {number for number, rule in enumerate(text_rules) if not held.isdisjoint(rule.exact)}
-    return [text_rules[number] for number in sorted(found)]
+        for number, rule in enumerate(text_rules):
+            if not held.isdisjoint(rule.exact):
+                found.setdefault(number, [])
+    candidates = list[TextRule]()
+    for number in sorted(found):
+        rule = text_rules[number]
+        exact = tuple(part for part in rule.exact if part in held or part in text)
+        if exact or not rule.exact:
+            candidates.append(rule._replace(hints=tuple(found[number]), exact=exact))
+    return candidates
 
 
 class _Same:
