@@ -16,6 +16,7 @@ from locust import User  # isort: split
 
 import gevent  # type: ignore[import-untyped]
 import httpx2
+from locust.exception import LocustError
 
 from tokentape import ChatMessage, TokentapeError, TruncatedStreamError
 from tokentape.providers import ChatProvider
@@ -77,10 +78,13 @@ class StreamUser(User):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        verify = _certificates() if str(self.host).startswith("https:") else False
+        settings = {"api_key": FAKE_KEY, "base_url": self.host, **self.settings}
+        url = settings["base_url"]
+        if not url:
+            raise LocustError("there is no URL to stream from: give --host, or set `host` in the class of the user")
+        verify = _certificates() if str(url).startswith("https:") else False
         self._http_client = httpx2.Client(verify=verify, timeout=self.timeout, follow_redirects=True)
-        settings = {"api_key": FAKE_KEY, "base_url": self.host, "http_client": self._http_client, **self.settings}
-        self.client: ChatProvider = client_for(self.wire, self.model, **settings)
+        self.client: ChatProvider = client_for(self.wire, self.model, **{"http_client": self._http_client, **settings})
         self._lag = _lag()
 
     def on_stop(self) -> None:

@@ -157,3 +157,11 @@ def test_the_users_of_the_page_run(server: FakeProviderServer, tmp_path: Path) -
     assert ran.returncode == 0, ran.stderr
     (question,) = [row for row in json.loads(ran.stdout) if row["name"] == "question"]
     assert (question["num_requests"] > 0, question["num_failures"]) == (True, 0)
+
+
+def test_users_without_a_host_stream_from_nowhere(tmp_path: Path) -> None:
+    """The provider of the wire format's own client would bill the test: the error says what is missing."""
+    (tmp_path / "locustfile.py").write_text(block_with(PAGE, "class Reader"))
+    program = "from locust.env import Environment; from locustfile import Reader; Reader(Environment())"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "LocustError: there is no URL to stream from: give --host" in ran.stderr
