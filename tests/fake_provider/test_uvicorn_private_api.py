@@ -116,16 +116,23 @@ def test_a_frame_is_what_uvicorn_sends(headers: list[tuple[bytes, bytes]]) -> No
     assert b"".join(written) == b"".join(expected)
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("last", [0, 1])
-def test_a_client_that_leaves_once_it_has_a_frame(last: int) -> None:
-    """The frame was sent, even if the server hears first that the client left; it has all if it was the last one."""
+def test_a_client_that_leaves_once_it_has_a_frame(last: int, turns: int) -> None:
+    """The frame was sent, whenever the server hears that the client left; it has all if it was the last one."""
     cycle, _, _ = new_cycle()
     tape = Tape((Frame(0.0, b"data: 0\n\n"), Frame(1.0, b"data: 1\n\n")), headers=(("content-type", "text/plain"),))
 
-    def write(data: bytes) -> None:
-        if b"data: %d" % last in data:
+    def leave(turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(leave, turns - 1)
+        else:
             cycle.disconnected = True
             cycle.message_event.set()
+
+    def write(data: bytes) -> None:
+        if b"data: %d" % last in data:
+            leave(turns)
 
     cycle.transport = Mock(write=write)
     cycle.more_body = False

@@ -231,8 +231,10 @@ class _Player:
             elif self._head.end == "stall":
                 self._waiter = self._loop.create_future()
                 await self._waiter
+            elif (outcome := await _end(self._head, self._connection)) != "client_left":
+                return outcome
             else:
-                return await _end(self._head, self._connection)
+                break
         return "complete" if self._lacks_only_the_end else "client_left"
 
     @property
