@@ -147,7 +147,7 @@ def pipeline(
     reader: Reader = None,
     until: Until = "",
     path: AppPath = "/",
-    request: Method = None,
+    method: Method = None,
     header: Headers = None,
     data: Data = None,
     through: Annotated[
@@ -176,28 +176,9 @@ def pipeline(
     reported_by: ReportedBy = "",
 ) -> int:
     """Check an app in front of a provider: order, text, flushing, stream ends, disconnects, errors, headers."""
+    name, options = _app_options(locals())
     from tokentape_conformance.command import conformance
 
-    name, options = _app_options(
-        target,
-        reader,
-        until=until,
-        rejoin=rejoin,
-        kept=kept,
-        path=path,
-        method=request,
-        header=header,
-        data=data,
-        through="true" if through else None,
-        model=model,
-        provider_port=provider_port,
-        lacks=lacks,
-        declare=declare,
-        start=start,
-        patience=patience,
-        limit=limit,
-        reported_by=reported_by,
-    )
     if through and not run.wires:
         # A gateway forwards what is requested of it.
         run = run._replace(wires=["openai_chat"])
@@ -214,7 +195,7 @@ def telemetry(
     reader: Reader = None,
     until: Until = "",
     path: AppPath = "/",
-    request: Method = None,
+    method: Method = None,
     header: Headers = None,
     data: Data = None,
     content: Annotated[
@@ -241,44 +222,31 @@ def telemetry(
     limit: Limit = 15.0,
 ) -> int:
     """Check whether an app's spans and metrics report what the provider sent."""
+    name, options = _app_options(locals())
     from tokentape_conformance.command import conformance
 
-    name, options = _app_options(
-        target,
-        reader,
-        until=until,
-        path=path,
-        method=request,
-        header=header,
-        data=data,
-        content=content.value,
-        provider_port=provider_port,
-        otlp_port=otlp_port,
-        delay=delay,
-        lacks=lacks,
-        declare=declare,
-        start=start,
-        patience=patience,
-        limit=limit,
-    )
     # Cases judge the same few responses: each process would request them again.
     return conformance("telemetry", name, options, run._replace(jobs=1))
 
 
-def _app_options(target: list[str] | None, reader: str | None, **options: object) -> tuple[str, dict[str, str]]:
-    """The target's name, and the options that were given, as strings. Raises `UsageError`."""
+def _app_options(got: dict[str, object]) -> tuple[str, dict[str, str]]:
+    """The target's name, and the options that were given, as strings; `got` is all that the command got.
+
+    Raises `UsageError`.
+    """
     import shlex
 
     from tokentape_harness.errors import UsageError
 
-    words = list(target or ())
+    values = {name: value for name, value in got.items() if name != "run"}
+    words, reader = list(values.pop("target") or ()), values.pop("reader")  # type: ignore[call-overload]
     if reader is None and not words:
         raise UsageError("nothing to check: give a URL, module:app, or --reader")
-    name = reader if reader is not None else words.pop(0)
-    options |= {"reader": "true" if reader is not None else None, "command": shlex.join(words)}
+    name = str(words.pop(0) if reader is None else reader)
+    values |= {"reader": reader is not None, "command": shlex.join(words)}
     given = {
-        option: "\n".join(value) if isinstance(value, list) else str(value)
-        for option, value in options.items()
-        if value not in (None, "", [])
+        option: "\n".join(value) if isinstance(value, list) else "true" if value is True else str(value)
+        for option, value in values.items()
+        if value not in (None, "", []) and value is not False
     }
     return name, given

@@ -84,7 +84,7 @@ def record(
     ] = None,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="AGE", help="The age, such as 30d, from which on a recording is to be recorded again."),
+        typer.Option(metavar="AGE", help="The age, such as 30d, after which a recording is to be recorded again."),
     ] = None,
     allow_unmatched: Annotated[
         bool,

@@ -65,7 +65,7 @@ def serve(
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. The control API needs a token on other than local addresses.")
+        str, typer.Option(help="Address to listen on. The control API needs a token on any but a local address.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8089,
     timing: Annotated[
@@ -96,7 +96,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="How the model behaves that answers what no cassette does, such as tools=always,turns=2,words=200.",
+            help="How the simulated model behaves where no cassette answers, such as tools=always,turns=2,words=200.",
         ),
     ] = None,
     token: Annotated[

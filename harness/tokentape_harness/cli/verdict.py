@@ -55,7 +55,7 @@ def report(
         int | None, typer.Option(min=0, metavar="MS", help="Retries that all come sooner have no back-off. [100]")
     ] = None,
     early: Annotated[
-        int | None, typer.Option(min=0, metavar="MS", help="How much earlier than retry-after one may come. [5]")
+        int | None, typer.Option(min=0, metavar="MS", help="How much earlier than retry-after a retry may come. [5]")
     ] = None,
     longest_retry_after: Annotated[
         int | None, typer.Option(min=0, metavar="MS", help="A client need not retry if it has to wait longer. [60000]")
@@ -64,7 +64,8 @@ def report(
         int | None, typer.Option(min=0, metavar="MS", help="How long a stream may be neither read nor closed. [2000]")
     ] = None,
     cancel: Annotated[
-        int | None, typer.Option(min=0, metavar="MS", help="How long it may be open when its client went on. [1000]")
+        int | None,
+        typer.Option(min=0, metavar="MS", help="How long a stream may stay open once its client has gone on. [1000]"),
     ] = None,
     allow: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help="A kind of finding to leave out; repeatable.")

@@ -22,7 +22,7 @@ def output_of(response: Any, wire: str | None = None) -> ChatOutput:
         path = unquote(urlsplit(str(response.url)).path)
         owner = wire_for_path(path)
         if owner is None:
-            raise UsageError(f"the URL path {path!r} is of no wire format: pass wire=")
+            raise UsageError(f"the URL path {path!r} belongs to no wire format: pass wire=")
         wire = owner.name
     known = wire_named(wire).name
     headers = tuple((name, value) for name, value in response.headers.items() if name.lower() != "content-encoding")

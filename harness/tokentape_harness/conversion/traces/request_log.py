@@ -44,7 +44,7 @@ def _exchange(record: Record) -> TracedExchange:
         request = {**mapping(first(fields, "model_parameters", "optional_params")), **given}
     response, received = _message(first(fields, *_RESPONSE))
     if not isinstance(request, Mapping):
-        raise TraceError("its `request` is no JSON object: log the body of the request", place=record.place)
+        raise TraceError("its `request` is not a JSON object: log the body of the request", place=record.place)
     url = text(first(sent, *_URL)) or text(first(fields, *_URL))
     status = int(
         number(first(received, "status", "status_code", "statusCode") or first(fields, "status", "status_code")) or 200

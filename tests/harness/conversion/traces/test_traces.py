@@ -456,7 +456,7 @@ def test_what_is_missing_is_named(change, expected):
         (b'{"a": 1}', ["--from", "otlp"], "trace.json: no record in it is one of otlp: leave out --from"),
         (b'{"run_type": "chain", "id": "1"}', [], "trace.json: no calls of models in it: export the spans, runs or"),
         (b'{"resourceSpans": 1}', [], "trace.json: `resourceSpans` is not a list: export it again as OTLP JSON"),
-        (b'{"request": 1, "response": {}}', [], "trace.json: its `request` is no JSON object: log the body of the"),
+        (b'{"request": 1, "response": {}}', [], "trace.json: its `request` is not a JSON object: log the body of the"),
         (b'{"log": {"entries": [{"request": 1}]}}', [], "trace.json, request 0: an entry of the HAR is damaged"),
         (
             b'{"run_type": "llm", "child_runs": [1], "inputs": 4, "outputs": 5}',
