@@ -17,7 +17,7 @@ from tokentape.stream.chunk_metadata import lazy_metadata
 from tokentape.usage import TokenUsage
 from tokentape.wires.event_decoder import EventDecoder
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_json, as_text, parse_document
+from tokentape.wires.json_document import as_json, as_text, item_at, members_without, parse_object
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -131,14 +131,10 @@ def _tool_calls(calls: Any) -> tuple[ToolCallDelta, ...]:
 
 
 def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
-    body = parse_document(document)
-    if not isinstance(body, dict):
-        return {}
-    metadata = {key: value for key, value in body.items() if key not in _BODY_FIELDS}
+    body = parse_object(document)
+    metadata = members_without(body, _BODY_FIELDS)
     for key in _LISTS:
-        choices = body.get(key)
-        if isinstance(choices, list) and position < len(choices) and isinstance(choices[position], dict):
-            metadata |= {name: value for name, value in choices[position].items() if name not in _BODY_FIELDS}
+        metadata |= members_without(item_at(body.get(key), position), _BODY_FIELDS)
     return metadata
 
 

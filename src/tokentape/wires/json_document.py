@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -31,6 +31,22 @@ def parse_document(document: bytes) -> Any:
         return _without_surrogates(value) if "\\u" in text else value
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def parse_object(document: bytes) -> dict[str, Any]:
+    """Parse a JSON object; any other value is empty. Raises ValueError."""
+    value = parse_document(document)
+    return value if isinstance(value, dict) else {}
+
+
+def members_without(value: Any, left_out: Container[str]) -> dict[str, Any]:
+    """Return the members of an object without those of these names; any other value has none."""
+    return {key: item for key, item in value.items() if key not in left_out} if isinstance(value, dict) else {}
+
+
+def item_at(values: Any, position: int) -> Any:
+    """Return the item of a list at a position; None if there is none."""
+    return values[position] if isinstance(values, list) and position < len(values) else None
 
 
 def parse_or_text(text: str) -> Any:

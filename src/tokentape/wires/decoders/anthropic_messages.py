@@ -14,7 +14,7 @@ from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.usage import TokenUsage
 from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_json, as_text, parse_document, parse_or_text
+from tokentape.wires.json_document import as_json, as_text, members_without, parse_object, parse_or_text
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -300,16 +300,11 @@ def _sum(samplings: Sequence[Mapping[str, Any]], key: str) -> int | None:
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    event = parse_document(document)
-    if not isinstance(event, dict):
-        return {}
-    metadata = {key: value for key, value in event.items() if key not in _EVENT_FIELDS}
-    message = event.get("message")
-    if isinstance(message, dict):
-        metadata |= {key: value for key, value in message.items() if key not in _MESSAGE_FIELDS}
-    delta = event.get("delta")
-    if isinstance(delta, dict) and event.get("type") == "message_delta":
-        metadata |= {key: value for key, value in delta.items() if key != "stop_reason" and value is not None}
+    event = parse_object(document)
+    metadata = members_without(event, _EVENT_FIELDS) | members_without(event.get("message"), _MESSAGE_FIELDS)
+    if event.get("type") == "message_delta":
+        delta = members_without(event.get("delta"), ("stop_reason",))
+        metadata |= {key: value for key, value in delta.items() if value is not None}
     return metadata
 
 

@@ -14,7 +14,7 @@ from tokentape.usage import TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines, same
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_json, as_mapping, as_text, parse_document, parse_or_text
+from tokentape.wires.json_document import as_json, as_mapping, as_text, members_without, parse_object, parse_or_text
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -304,15 +304,10 @@ def converse_usage(raw: Mapping[str, Any]) -> TokenUsage:
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    event = parse_document(document)
-    if not isinstance(event, dict):
-        return {}
+    event = parse_object(document)
     metadata = {key: value for key, value in event.items() if not isinstance(value, dict) or key.startswith("amazon-")}
-    for value in event.values():
-        if isinstance(value, dict):
-            metadata |= {key: item for key, item in value.items() if key not in _EVENT_FIELDS}
-            break
-    return metadata
+    inner = next((value for value in event.values() if isinstance(value, dict)), None)
+    return metadata | members_without(inner, _EVENT_FIELDS)
 
 
 _EVENT_FIELDS = {"contentBlockIndex", "delta", "start", "stopReason", "usage", "role", "p"}

@@ -23,7 +23,7 @@ from tokentape.wires.decoders.bedrock_converse import BedrockConverseDecoder
 from tokentape.wires.decoders.cohere_v1 import CohereV1Decoder
 from tokentape.wires.decoders.openai_chat import OpenAIChatDecoder
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
-from tokentape.wires.json_document import parse_document
+from tokentape.wires.json_document import parse_object
 from tokentape.wires.openai_usage import count
 
 METRICS = "amazon-bedrock-invocationMetrics"
@@ -181,8 +181,7 @@ def _header_metrics(headers: Mapping[str, str]) -> dict[str, int]:
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    body = parse_document(document)
-    return {key: value for key, value in body.items() if key.startswith("amazon-")} if isinstance(body, dict) else {}
+    return {key: value for key, value in parse_object(document).items() if key.startswith("amazon-")}
 
 
 DECODER = BedrockInvokeDecoder

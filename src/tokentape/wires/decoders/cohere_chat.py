@@ -11,7 +11,15 @@ from tokentape.message import ChatMessage, TextPart, ToolCallDelta
 from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
 from tokentape.wires.event_decoder import decode_lines, same
-from tokentape.wires.json_document import as_json, as_mapping, as_text, parse_document, salvage
+from tokentape.wires.json_document import (
+    as_json,
+    as_mapping,
+    as_text,
+    members_without,
+    parse_document,
+    parse_object,
+    salvage,
+)
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of
 
@@ -218,22 +226,20 @@ def _tool_call(call: _ToolCall, index: int | None, *, done: bool) -> ToolCallDel
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    event = parse_document(document)
-    if not isinstance(event, dict):
-        return {}
-    metadata = {key: value for key, value in event.items() if key not in ("delta", "index")}
+    event = parse_object(document)
     delta = as_mapping(event.get("delta"))
-    metadata |= {key: value for key, value in delta.items() if key not in _DELTA_FIELDS}
-    message = as_mapping(delta.get("message"))
-    metadata |= {key: value for key, value in message.items() if key not in _MESSAGE_FIELDS}
+    metadata = (
+        members_without(event, ("delta", "index"))
+        | members_without(delta, _DELTA_FIELDS)
+        | members_without(delta.get("message"), _MESSAGE_FIELDS)
+    )
     if event.get("type") == "message-start":
         metadata.pop("tool_plan", None)
     return metadata
 
 
 def _read_whole_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    body = parse_document(document)
-    return {key: value for key, value in body.items() if key not in ("message", "finish_reason", "usage")}
+    return members_without(parse_document(document), ("message", "finish_reason", "usage"))
 
 
 _DELTA_FIELDS = {"message", "finish_reason", "usage"}

@@ -15,7 +15,7 @@ from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
 from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines
-from tokentape.wires.json_document import as_json, parse_document, salvage
+from tokentape.wires.json_document import as_json, members_without, parse_object, salvage
 from tokentape.wires.received_text import ReceivedText
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -189,14 +189,8 @@ class CohereV1Decoder(CohereDecoder):
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    event = parse_document(document)
-    if not isinstance(event, dict):
-        return {}
-    metadata = {key: value for key, value in event.items() if key not in _EVENT_FIELDS}
-    response = event.get("response")
-    if isinstance(response, dict):
-        metadata |= {key: value for key, value in response.items() if key not in _RESPONSE_FIELDS}
-    return metadata
+    event = parse_object(document)
+    return members_without(event, _EVENT_FIELDS) | members_without(event.get("response"), _RESPONSE_FIELDS)
 
 
 _ENVELOPE = {"event_type", "is_finished"}

@@ -30,7 +30,7 @@ from tokentape.wires.gemini_chunk import (
 )
 from tokentape.wires.gemini_usage import gemini_usage
 from tokentape.wires.google_error import google_error
-from tokentape.wires.json_document import as_text, parse_document, raw_json, salvage
+from tokentape.wires.json_document import as_text, item_at, members_without, parse_object, raw_json, salvage
 from tokentape.wires.partial_arguments import PartialArguments
 from tokentape.wires.stream_error import error_of
 
@@ -316,15 +316,10 @@ def _text_message(chunk: TextChunk, metadata: Mapping[str, Any], block: int | No
 
 
 def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
-    chunk = parse_document(document)
-    if not isinstance(chunk, dict):
-        return {}
-    metadata = {key: value for key, value in chunk.items() if key not in ("candidates", "usageMetadata", "error")}
-    candidates = chunk.get("candidates")
-    if isinstance(candidates, list) and position < len(candidates) and isinstance(candidates[position], dict):
-        candidate = candidates[position]
-        metadata |= {k: v for k, v in candidate.items() if k not in ("content", "finishReason", "index", "error")}
-    return metadata
+    chunk = parse_object(document)
+    candidate = item_at(chunk.get("candidates"), position)
+    own = members_without(candidate, ("content", "finishReason", "index", "error"))
+    return members_without(chunk, ("candidates", "usageMetadata", "error")) | own
 
 
 DECODER = GeminiDecoder

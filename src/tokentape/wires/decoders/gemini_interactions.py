@@ -15,7 +15,7 @@ from tokentape.usage import TokenUsage
 from tokentape.wires.event_decoder import EventDecoder, decode_lines, same
 from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.google_error import google_error
-from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
+from tokentape.wires.json_document import as_json, as_text, members_without, parse_object, salvage
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of
 
@@ -285,14 +285,8 @@ def _metadata(document: bytes) -> Mapping[str, Any]:
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    event = parse_document(document)
-    if not isinstance(event, dict):
-        return {}
-    metadata = {key: value for key, value in event.items() if key not in _EVENT_FIELDS}
-    interaction = event.get("interaction")
-    if isinstance(interaction, dict):
-        metadata |= {key: value for key, value in interaction.items() if key not in _INTERACTION_FIELDS}
-    return metadata
+    event = parse_object(document)
+    return members_without(event, _EVENT_FIELDS) | members_without(event.get("interaction"), _INTERACTION_FIELDS)
 
 
 _EVENT_FIELDS = {"index", "delta", "step", "interaction", "error", "status"}

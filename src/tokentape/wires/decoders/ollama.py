@@ -17,7 +17,7 @@ from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.usage import TokenUsage
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_text, parse_document, raw_json, salvage
+from tokentape.wires.json_document import as_text, members_without, parse_object, raw_json, salvage
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -209,14 +209,8 @@ def _text_message(document: bytes) -> Sequence[ChatMessage] | None:
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    line = parse_document(document)
-    if not isinstance(line, dict):
-        return {}
-    metadata = {key: value for key, value in line.items() if key not in _CONTENT}
-    message = line.get("message")
-    if isinstance(message, dict):
-        metadata |= {key: value for key, value in message.items() if key not in _CONTENT and key != "role"}
-    return metadata
+    line = parse_object(document)
+    return members_without(line, _CONTENT) | members_without(line.get("message"), {*_CONTENT, "role"})
 
 
 _CONTENT = {"message", "error", "content", "response", "thinking", "tool_calls", "images", "image"}

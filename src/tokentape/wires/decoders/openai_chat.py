@@ -17,7 +17,7 @@ from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.usage import TokenUsage
 from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
+from tokentape.wires.json_document import as_json, as_text, item_at, members_without, parse_object, salvage
 from tokentape.wires.openai_usage import openai_usage
 from tokentape.wires.reasoning_details import ReasoningDetails
 from tokentape.wires.received_text import ReceivedText
@@ -315,18 +315,14 @@ _DELTA_FIELDS = {*_Delta.__struct_fields__, "role"}
 
 def read_metadata(document: bytes, position: int, choice_fields: Sequence[str] = _CHOICE_FIELDS) -> dict[str, Any]:
     """Return the metadata of the choice at `position` in a chunk of chat or text completions."""
-    chunk = parse_document(document)
-    if not isinstance(chunk, dict):
-        return {}
-    choices = chunk.get("choices")
-    metadata = {key: value for key, value in chunk.items() if key not in ("choices", "usage", "error")}
-    if isinstance(choices, list) and position < len(choices) and isinstance(choices[position], dict):
-        choice = choices[position]
-        metadata |= {key: value for key, value in choice.items() if key not in choice_fields}
-        delta = choice.get("delta", choice.get("message"))
-        if isinstance(delta, dict):
-            metadata |= {key: value for key, value in delta.items() if key not in _DELTA_FIELDS}
-    return metadata
+    chunk = parse_object(document)
+    choice = item_at(chunk.get("choices"), position)
+    delta = choice.get("delta", choice.get("message")) if isinstance(choice, dict) else None
+    return (
+        members_without(chunk, ("choices", "usage", "error"))
+        | members_without(choice, choice_fields)
+        | members_without(delta, _DELTA_FIELDS)
+    )
 
 
 DECODER = OpenAIChatDecoder

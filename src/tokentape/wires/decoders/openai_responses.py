@@ -19,7 +19,7 @@ from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart
 from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import FinishReasons
-from tokentape.wires.json_document import as_json, as_text, parse_document
+from tokentape.wires.json_document import as_json, as_text, parse_object
 from tokentape.wires.openai_usage import openai_usage
 from tokentape.wires.output_items import CALLS, OutputItem, OutputItems
 from tokentape.wires.received_text import ReceivedText
@@ -448,9 +448,7 @@ def _awaits_result(item: dict[str, Any]) -> bool:
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
-    event = parse_document(document)
-    if not isinstance(event, dict):
-        return {}
+    event = parse_object(document)
     response = event.get("response")
     if isinstance(response, dict):
         return {key: value for key, value in response.items() if key not in _RESPONSE_FIELDS and value is not None}
