@@ -325,6 +325,12 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         empty = self.result is None and not any(choice.items for choice in self.choices)
         return empty and self.error is not None and not self.error.in_stream
 
+    def only_choice(self, wire: str) -> Choice:
+        """The choice, for a wire format that has no more. Raises `ScriptError` if there is not exactly one."""
+        if len(self.choices) != 1:
+            raise ScriptError(f"{wire} answers with one choice; this script has {len(self.choices)}")
+        return self.choices[0]
+
     @classmethod
     def of(
         cls,

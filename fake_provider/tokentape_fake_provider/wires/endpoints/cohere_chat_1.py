@@ -134,9 +134,7 @@ class CohereChat1(Endpoint):
 
 
 def _choice(script: Script) -> Choice:
-    if len(script.choices) != 1:
-        raise ScriptError(f"cohere_chat_1 answers with one choice; this script has {len(script.choices)}")
-    choice = script.choices[0]
+    choice = script.only_choice("cohere_chat_1")
     return msgspec.structs.replace(choice, items=tuple(i for i in choice.items if not isinstance(i, Reasoning)))
 
 
