@@ -178,7 +178,10 @@ def test_specifications_are_read(spec: str, timing: Timing) -> None:
     [
         ("fast", "'fast' is not one of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS"),
         ("instant:2", "'instant:2': instant takes no options"),
-        ("recorded:x", "'recorded:x': speed '' is not a number"),
+        ("recorded:x", "'recorded:x': speed 'x' is not a number"),
+        ("recorded:xx", "'recorded:xx': speed 'x' is not a number"),
+        ("recorded:inf", "speed must be a finite number, not inf: use instant"),
+        ("synthetic:tps=inf", "tps must be a finite number, not inf: use instant"),
         ("recorded:0", "speed must be more than 0, not 0"),
         ("recorded:nan", "speed must be more than 0, not nan"),
         ("synthetic:tpss=5", "no option 'tpss'; synthetic takes ttft, prefill, tps, jitter, distribution and seed"),

@@ -30,6 +30,12 @@ def check_ms(name: str, value: float) -> None:
     check(math.isfinite(value) and value >= 0, f"{name} must be 0 ms or more, not {value:g} ms")
 
 
+def check_rate(name: str, value: float) -> None:
+    """Raise `TimingError` unless the rate is finite and more than 0."""
+    check(value != math.inf, f"{name} must be a finite number, not inf: use instant for no waits at all")
+    check(value > 0, f"{name} must be more than 0, not {value:g}")
+
+
 def check_jitter(jitter: float, distribution: Distribution) -> None:
     """Raise `TimingError` for a jitter that this distribution can't have."""
     check(math.isfinite(jitter) and 0 <= jitter <= 10, f"jitter must be 0 to 10, not {jitter:g}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
 
-from tokentape_fake_provider.timing.distribution import Distribution, check, check_jitter, check_ms
+from tokentape_fake_provider.timing.distribution import Distribution, check_jitter, check_ms, check_rate
 from tokentape_fake_provider.timing.profile import FirstToken, InterToken, Profile
 
 
@@ -22,7 +21,7 @@ class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="rec
     speed: float = 1.0
 
     def __post_init__(self) -> None:
-        check(math.isfinite(self.speed) and self.speed > 0, f"speed must be more than 0, not {self.speed:g}")
+        check_rate("speed", self.speed)
 
 
 class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="synthetic"):
@@ -44,7 +43,7 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
     def __post_init__(self) -> None:
         check_ms("ttft", self.ttft_ms)
         check_ms("prefill", self.prefill_ms)
-        check(math.isfinite(self.tps) and self.tps > 0, f"tps must be more than 0, not {self.tps:g}")
+        check_rate("tps", self.tps)
         check_jitter(self.jitter, self.distribution)
 
     @property

@@ -27,7 +27,7 @@ def parse_timing(spec: str, *, read_profile: Callable[[str], Profile] | None = N
             check(not colon, f"{spec!r}: instant takes no options")
             return Instant()
         case "recorded":
-            return Recorded(_number(spec, "speed", rest.removesuffix("x"))) if colon else Recorded()
+            return Recorded(_speed(spec, rest)) if colon else Recorded()
         case "stepped":
             check(
                 rest in ("", "headers") and bool(rest) == bool(colon),
@@ -80,6 +80,11 @@ def _parse_synthetic(spec: str, rest: str) -> Synthetic:
                 )
     timing.__post_init__()
     return timing
+
+
+def _speed(spec: str, value: str) -> float:
+    """A speed, such as `2` or `2x`."""
+    return _number(spec, "speed", value[:-1] if value[-1:] == "x" and value != "x" else value)
 
 
 def _milliseconds(spec: str, name: str, value: str) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 
 from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.atomic_file import temporary_path
-from tokentape_harness.cassettes.chunks import format_chunks, number_of_ms
+from tokentape_harness.cassettes.chunks import check_ms, format_chunks, number_of_ms
 from tokentape_harness.cassettes.frames import websocket_fields
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Request, Response, StreamRecord
 from tokentape_harness.cassettes.reader import FORMAT_VERSION, STREAM_VERSION, read_cassette
@@ -36,7 +36,11 @@ def write_cassette(path: str | Path, cassette: Cassette) -> None:
                 f"not overwritten, since the file there can't be read ({error.message}): move it away first",
                 path=path,
             ) from error
-    write_atomically(path, format_cassette(cassette).encode())
+    try:
+        data = format_cassette(cassette).encode()
+    except CassetteError as error:
+        raise error.at(path) from error.__cause__
+    write_atomically(path, data)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -162,6 +166,13 @@ def response_fields(response: Response, body: str | bytes) -> dict[str, Any]:
 
 
 def _stream_fields(stream: StreamRecord, length: int) -> Mapping[str, Any]:
+    """The stream record. Raises `CassetteWriteError` for times that can't be read again."""
+    times = {"start": stream.start, "end_at": stream.end_at, "chunks": stream.chunks[-1].at if stream.chunks else None}
+    for name, at in times.items():
+        try:
+            check_ms(at or 0.0, name)
+        except ValueError as problem:
+            raise CassetteWriteError(f"not written, since it could not be read again: {problem}") from problem
     error = stream.error
     optional = {
         "end_at": None if stream.end_at is None else number_of_ms(stream.end_at),

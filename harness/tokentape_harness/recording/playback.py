@@ -49,6 +49,8 @@ class Playback:
         record = response.stream
         self.status = response.status
         self.message = response.message
+        self.has_message = bool(response.message) or record is not None
+        """Whether the message is the recorded one, also if it is empty; other recorders leave it out."""
         self.headers: Headers = response.headers
         self.start = 0.0
         self.end: End = "complete"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from tests.corpus import ROOT
 from tokentape_fake_provider.errors import UnreadableRecordingError
 from tokentape_harness import Cassette, read_cassette, use_cassette
+from tokentape_harness.cassettes.chunks import Chunk
+from tokentape_harness.cassettes.model import Interaction, Request, Response, StreamRecord
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.cassettes.writer import write_cassette
 from tokentape_harness.cli.run import run
@@ -371,3 +374,23 @@ def test_the_place_is_in_the_line():
         with pytest.raises(CassetteFormatError) as caught:
             parse_cassette(WRONG[name])
         assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        (StreamRecord((Chunk(2, 1e9),)), "`chunks` is 1e+09 ms"),
+        (StreamRecord((Chunk(2, 1.0),), end_at=1e10), "`end_at` is 1e+10 ms"),
+        (StreamRecord((Chunk(2, 1.0),), start=-1.0), "`start` is -1 ms"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(record, problem, tmp_path):
+    """A stream with times that no cassette may have is refused with the file's name, and the file stays as it is."""
+    path = tmp_path / "cassette.yaml"
+    request = Request("GET", "http://provider.test/")
+    write_cassette(path, Cassette((Interaction(request, Response(body=b"hi")),)))
+    before = path.read_bytes()
+    with pytest.raises(CassetteWriteError, match=re.escape(problem)) as caught:
+        write_cassette(path, Cassette((Interaction(request, Response(body=b"hi", stream=record)),)))
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == before

@@ -79,6 +79,20 @@ def test_a_head_that_no_file_can_hold(client, reason, header, expected, tmp_path
     assert interaction.response.message in (message, message.encode("ascii", "ignore").decode())
 
 
+def test_an_empty_reason(tmp_path):
+    """A response without a reason phrase has none on replay; one that another recorder left out is the usual one."""
+    path = tmp_path / "cassette.yaml"
+    with served(PLAIN % (b"", b"")) as url:
+        with use_cassette(path):
+            assert (httpx2.get(url).reason_phrase, requests.get(f"{url}/two", timeout=10).reason) == ("", "")
+        with use_cassette(path, record_mode="none"):
+            assert (httpx2.get(url).reason_phrase, requests.get(f"{url}/two", timeout=10).reason) == ("", "")
+        text = path.read_text()
+        path.write_text(text[: text.index("    stream:\n")] + "version: 1\n")
+        with use_cassette(path, record_mode="none"):
+            assert httpx2.get(url).reason_phrase == "OK"
+
+
 def test_a_body_in_an_unknown_coding(tmp_path):
     """A body in a coding that nothing here decodes is recorded as it arrives, with a warning, beside the others."""
     path = tmp_path / "cassette.yaml"

@@ -38,6 +38,24 @@ def test_compares_up_to_the_first_difference(tmp_path):
         cassette.append(request(number), {"body": {"string": b"%d" % number}})
     assert cassette.play_response(request(49)) == {"body": {"string": b"49"}}
     assert seen == {"body": 50, "method": 1}
+
+
+def test_begins_with_what_was_not_played(tmp_path):
+    """Requests in the recorded order are each compared with one recording; one that comes again finds the played."""
+    seen = []
+
+    def body(one, other):
+        seen.append(other.body)
+        assert one.body == other.body
+
+    cassette = Cassette(str(tmp_path / "none.yaml"), match_on=(body,))
+    search_by_first_difference(cassette, body)
+    for number in range(50):
+        cassette.append(request(number), {"body": {"string": b"%d" % number}})
+    for number in range(50):
+        cassette.play_response(request(number))
+    assert seen == [b"%d" % number for number in range(50)]
+    assert cassette.responses_of(request(7)) == [{"body": {"string": b"7"}}]
     assert not cassette.can_play_response_for(VcrRequest("GET", URL, b"3", {}))
 
 

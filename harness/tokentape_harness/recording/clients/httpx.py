@@ -182,7 +182,7 @@ async def _close(chunks: AsyncGenerator[bytes, None]) -> None:
 
 def _replayed_response(package: Any, playback: Playback, stream: Any) -> Any:
     extensions = {"http_version": b"HTTP/1.1"}
-    if playback.message:
+    if playback.has_message:
         extensions["reason_phrase"] = playback.message.encode("ascii", "replace")
     headers = [
         (name.encode("ascii", "replace"), value.encode("latin-1", "replace")) for name, value in playback.headers
