@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 
 from tests.fake_provider.test_repeated_answers import CHAT, new_app, post
+from tokentape_fake_provider.app import create_app
+from tokentape_fake_provider.clock import ControlledClock
+from tokentape_fake_provider.config import AppConfig
+from tokentape_fake_provider.hosting.garbage import settle
 from tokentape_fake_provider.playback.player import _Player
+
+MOST_OBJECTS = 60
+"""A stream had 51 when this was written; one for each of its frames would be 270 more."""
 
 
 def test_a_stream_that_has_ended_is_freed_without_the_garbage_collector() -> None:
@@ -27,3 +35,51 @@ def test_a_stream_that_has_ended_is_freed_without_the_garbage_collector() -> Non
         gc.enable()
     assert not left
     assert len(app.sessions.default.journal.entries[0].left) > 20
+
+
+def test_a_stream_has_few_objects_for_the_garbage_collector() -> None:
+    """However many frames it has: a collection of all streams stops them for as long as it takes to visit them."""
+    count = 50
+
+    async def run() -> int:
+        app = create_app(AppConfig(clock=ControlledClock()))
+        app.sessions.default.configure(timing="synthetic:ttft=100,tps=10", simulation={"words": 200})
+        streams = [asyncio.ensure_future(post(app, CHAT, "Hi")) for _ in range(3)]  # what is kept for later ones
+        sizes = []
+        for more in (0, count):
+            streams += [asyncio.ensure_future(post(app, CHAT, "Hi")) for _ in range(more)]
+            for _ in range(100 + 3 * count):  # turns of the event loop
+                await asyncio.sleep(0)
+            assert len(app.sessions.default.streams.open) == len(streams)
+            gc.collect()
+            sizes.append(len(gc.get_objects()))
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        return sizes[1] - sizes[0]
+
+    assert asyncio.run(run()) <= count * MOST_OBJECTS
+
+
+class Cycle:
+    """An object that only the garbage collector can free."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_server_keeps_what_it_loaded_from_collections_and_nothing_else() -> None:
+    """What is loaded at the start is never visited again; the cycles of a long run are freed nevertheless."""
+    before = gc.get_threshold()
+    gc.unfreeze()
+    try:
+        settle()
+        assert gc.get_freeze_count() > 10_000
+        assert gc.isenabled()
+        cycles = [weakref.ref(Cycle()) for _ in range(1_000)]
+        kept = [[number] for number in range(1_000_000)]  # what brings the collector to all generations
+        assert not any(cycle() for cycle in cycles)
+        del kept
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -114,13 +115,18 @@ def as_faults(faults: Iterable[Fault | str] | Fault | str) -> tuple[Fault, ...]:
 def format_fault(fault: Fault) -> str:
     """Return the specification of a fault; `parse_fault` reads it back as the same fault."""
     options = []
-    defaults = msgspec.structs.fields(fault)
+    defaults = _defaults(type(fault))
     for name, field in parameters(type(fault)).items():
         value = getattr(fault, field)
-        if value == next(known.default for known in defaults if known.name == field):
+        if value == defaults[field]:
             continue
         options.append(name if value is True else f"{name}={_formatted(field, value)}")
     return fault_name(fault) + ("@" + ",".join(options) if options else "")
+
+
+@cache
+def _defaults(kind: type[Fault]) -> dict[str, Any]:
+    return {known.name: known.default for known in msgspec.structs.fields(kind)}
 
 
 def parameters(kind: type[Fault]) -> dict[str, str]:
