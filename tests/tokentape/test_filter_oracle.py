@@ -19,7 +19,7 @@ from tokentape import (
     ConfigurationError,
     StreamedChatMessageIterator,
 )
-from tokentape.filters import Boundary, FilterFactory, hold_to, limit_length, replace, stop_at
+from tokentape.filters import Boundary, FilterFactory, StopStream, hold_to, limit_length, replace, stop_at
 from tokentape.filters.text_filter import FilterChain
 
 # Without what the documentation excludes: combining marks and joiners under `\w`, the dotless i.
@@ -79,9 +79,14 @@ CUTS = st.just([1]) | st.lists(st.integers(1, 4), min_size=1, max_size=6)
 
 
 def run(factories: list[FilterFactory], parts: list[str]) -> list[str]:
-    """What is shown after each part and at the end."""
-    chain = FilterChain([factory() for factory in factories])
-    return [*map(chain.feed, parts), chain.close()]
+    """What is shown after each part and at the end, which may be a stop."""
+    chain, seen = FilterChain([factory() for factory in factories]), list[str]()
+    try:
+        seen += map(chain.feed, parts)
+        seen.append(chain.close())
+    except StopStream as stop:
+        seen.append(stop.text)
+    return seen
 
 
 def matches(patterns: list[re.Pattern[str]], text: str) -> list[tuple[int, int]]:

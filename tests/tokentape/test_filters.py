@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import accumulate
 from unittest import mock
 
 import pytest
@@ -16,6 +17,7 @@ from tokentape.filters import (
     FilterFactory,
     StopStream,
     TextFilter,
+    beginnings,
     boundaries,
     hold_to,
     limit_length,
@@ -161,18 +163,66 @@ def test_patterns_are_read_as_re_reads_them(patterns: list[str], text: str, expe
         assert "".join(shown(factory, pieces(text, [size]))) == expected
 
 
-@pytest.mark.parametrize(
-    "pattern", [*PATTERNS, r"\Bc", "^a", "(?m)^b", r"\b ", "(?!^)a", "(?=b).c", "[^a]c", "\u65e5+"]
-)
-@given(text=texts | rich_texts, sizes=cuts)
+# What `re` and `regex` read differently, what looks around, repeats and refers; and what goes on up to a character.
+BEGINNINGS = (
+    r"\Bc", "^a", "(?m)^b", r"\b ", "(?!^)a", "(?=b).c", "[^a]c", "\u65e5+", "(?i)kiss+", "(?i)[k-s]x", r"[^\W]b",
+    r"\s\S", r"\Sa", r"(?<!\w)sk", "(?<![a-c])b+", r"(?<!\s)a", r"^\w", "(a)?b(?(1)c|a)", r"\d[ -]?\d", r"[\s\S]b.",
+    "\u00e9+b", "(?i)\u00e9", "(?i)[^k]a", "(?:a|b|)c", "(?:ab?)*c", "a*+b", "(?>a|ab)c", "(?!a)\\w", "(?a)\\wb",
+    "(?i:k)a|b", r"\Aab", "(?:^|b)a", "(?m)(?:^|b)a", "a[^c]*c", "a[^c]*c|ab", "(?s)ab.*?c", r"ab[\s\S]+?c|b",
+    "<b>.*?\n",
+)  # fmt: skip
+odd_texts = st.text(alphabet="abcks 1:-\nAK<>_\u0301\u0130\u0131\u017f\u212a\u00e9\u65e5\x1c\x1f\u0663", max_size=16)
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS, *BEGINNINGS])
+@given(text=texts | rich_texts | odd_texts, sizes=cuts, longest=st.sampled_from([1000, 1000, 3]))
 def test_pieces_that_are_not_searched_are_those_in_which_no_match_begins(
-    pattern: str, text: str, sizes: list[int]
+    pattern: str, text: str, sizes: list[int], longest: int
 ) -> None:
-    """Piece by piece, the same is shown and held as if each piece were searched."""
-    factory, parts = replace(re.compile(pattern), by="#"), list(pieces(text, sizes))
-    with mock.patch.object(search.FirstCharacters, "may_begin", return_value=True):
-        expected = shown(factory, parts)
-    assert shown(factory, parts) == expected
+    """The same is shown as if each piece were searched, and none of it later."""
+    factory, parts = replace(re.compile(pattern), by="#", longest_match=longest), list(pieces(text, sizes))
+    with (
+        mock.patch.object(search.Search, "decided_at_sight", return_value=-1),
+        mock.patch.object(search.Search, "awaited", return_value=""),
+    ):
+        searched = shown(factory, parts)
+    seen = shown(factory, parts)
+    assert "".join(seen) == "".join(searched)
+    assert all(len(now) >= len(later) for now, later in zip(accumulate(seen), accumulate(searched), strict=True))
+
+
+def test_what_goes_on_up_to_a_character_is_not_searched_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a row of a table does, or what a model thinks between two tags."""
+    one = replace(re.compile(r"<think>[\s\S]*?</think>"), by="#", longest_match=40)()
+    assert [one.feed(piece) for piece in ("so <th", "ink>I")] == ["so ", ""]
+    with monkeypatch.context() as patched:
+        patched.setattr(search.Search, "undecided", None)
+        assert [one.feed(piece) for piece in (" think,", " and\n")] == ["", ""]
+    assert [one.feed(piece) for piece in (" so</thin", "k", "> on")] == ["", "", "# on"]
+    assert "".join(map(one.feed, ["<think>", *"x" * 40])) == "<think>" + "x" * 40
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["a[^c]*c", "b"], {"a": "c"}),
+        (["a[^c]*c", "ab"], {}),
+        (["a[^c]*c", "[ab]"], {}),
+        (["a[^c]*d"], {}),
+        (["a.*c"], {}),
+        (["(?i)a[^c]*c"], {}),
+        ([r"(?m)^\|[^\n]*\n", r"<!--[\s\S]*?-->"], {"|": "\n", "<!--": "-"}),
+    ],
+)
+def test_a_match_goes_on_if_no_other_can_begin_like_it(patterns: list[str], expected: dict[str, str]) -> None:
+    """And if each character but one belongs to it."""
+    assert beginnings.awaited([(pattern, 0) for pattern in patterns]) == expected
+
+
+def test_many_phrases_are_looked_for_by_fewer_characters() -> None:
+    """Else the pattern of their beginnings would take longer than a search."""
+    few, many = (beginnings.beginning([(f"w{number}", 0) for number in range(size)]) for size in (9, 5000))
+    assert (few.search("w-"), many.search("w-") is None, many.search("x")) == (None, False, None)
 
 
 def test_a_piece_in_which_no_match_can_begin_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,8 +236,10 @@ def test_a_piece_in_which_no_match_can_begin_is_not_searched(monkeypatch: pytest
         return undecided(self, text, position)
 
     monkeypatch.setattr(search.Search, "undecided", noted)
-    assert [one.feed(piece) for piece in (" not", " on a", " sea", " \u65e5")] == [" not", " on a", " sea", " \u65e5"]
-    assert [text[-5:] for text in searched] == ["a sea"]
+    assert [one.feed(piece) for piece in (" not", " on a", " sea", " \u65e5", " se")] == [
+        " not", " on a", " sea", " \u65e5", " ",
+    ]  # fmt: skip
+    assert [text[-3:] for text in searched] == [" se"]
 
 
 @pytest.mark.parametrize(
@@ -313,19 +365,12 @@ def test_a_chain_passes_on_what_each_shows() -> None:
     """The text that a filter puts in goes through the later filters, and all that is held comes at the end."""
     chain = FilterChain([replace("cat", by="my dog")(), hold_to("word")(), limit_length(12)()])
     assert [chain.feed("a ca"), chain.feed("t s"), chain.feed("at"), chain.close()] == ["a ", "my dog ", "", "sat"]
-    assert chain.stopped is None
 
 
 def test_a_chain_ends_where_one_of_its_filters_stops() -> None:
-    """The words of the stop go through the later filters, and nothing is shown afterwards."""
+    """The words of the stop go through the later filters, one of which may stop in its turn."""
     chain = FilterChain([stop_at("cat", text="sorry, no cats")(), hold_to("word")(), limit_length(9, ending="...")()])
-    assert [chain.feed("so a"), chain.feed(" cat sat"), chain.feed("more"), chain.close()] == [
-        "so ",
-        "a sorr...",
-        "",
-        "",
-    ]
-    assert chain.stopped == "length"
+    assert shown(lambda: chain, ["so a", " cat sat", "more"]) == ["so ", "a sorr...", "length"]
 
 
 @pytest.mark.parametrize(

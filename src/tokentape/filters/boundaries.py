@@ -45,6 +45,8 @@ _MARKDOWN: Final = (
     rf"\b(?:{_EMPHASIS.replace('M', '_')})",
     r"~~(?![\s~])[^~\n]++~~",
 )
+_ASCII_SPACES: Final = " \t\n\r\f\v\x1c\x1d\x1e\x1f"
+_ASCII_WORD: Final = "".join(character for character in map(chr, range(128)) if not character.isspace())
 _CJK_CHARACTER: Final = re.compile(f"[{_CJK}]")
 _STOPS: Final = ".!?\u2026\u061f\u06d4\u0964\u0965"  # of Arabic, Urdu and Hindi, too
 _CJK_STOPS: Final = "\u3002\uff01\uff1f"
@@ -119,6 +121,9 @@ def _cluster_start(clusters: Callable[[str], Iterable[Any]], text: str, _held: s
 
 
 def _word_start(text: str, held: str) -> int:
+    start = len(text.rstrip(_ASCII_WORD))
+    if not start or text[start - 1] in _ASCII_SPACES:
+        return start
     if text[-1].isspace():
         return len(text)
     word = text.rsplit(None, 1)[-1]

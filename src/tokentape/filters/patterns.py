@@ -62,24 +62,35 @@ class PatternFilter:
         self._search = search
         self._by = by
         self._stops = stops
-        self._before = ""  # the end of what is decided
+        self._before = ""  # what was decided last, at least as much as the pattern looks back
         self._held = ""
-        self._start_at("")
+        self._awaited = ""
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what is decided."""
         search = self._search
-        if not self._held and (text in self._passing or not self._firsts.may_begin(text)):
-            if text:
-                self._before = text[-1] if search.context == 1 else (self._before + text)[-search.context :]
-                if self._firsts is not search.firsts_within_line:
-                    self._start_at(text[-1])
-            return text
+        if self._awaited:
+            if self._awaited not in text and len(self._held) + len(text) <= search.longest_match:
+                self._held += text
+                return ""
+            self._awaited = ""
+        new = self._held + text if self._held else text
+        end = search.decided_at_sight(new)
+        if end < 0:
+            return self._search_in(text)
+        if end < len(new):
+            self._held, new = new[end:], new[:end]
+        else:
+            self._held = ""
+        if new:
+            self._before = new if len(new) >= search.context else (self._before + new)[-search.context :]
+        return new
+
+    def _search_in(self, text: str) -> str:
+        search = self._search
+        self._before = self._before[-search.context :]
         whole, decided = self._before + self._held + text, len(self._before)
         start = search.undecided(whole, decided)
-        if start == decided:
-            self._held += text
-            return ""
         if start is not None:
             return self._hold(whole, decided, start)
         step = search.longest_match  # bounds the work for one character
@@ -113,17 +124,9 @@ class PatternFilter:
     def _hold(self, text: str, decided: int, start: int) -> str:
         """Hold the end of a text from `start` on; return the part that is decided by that."""
         self._held = text[start:]
-        context = self._search.context
-        self._before = text[start - context : start] if start > context else text[:start]
-        if not self._held:
-            self._start_at(self._before[-1:])
+        self._awaited = self._search.awaited(self._held)
+        self._before = text[max(start - self._search.context, 0) : start]
         return text[decided:start]
-
-    def _start_at(self, before: str) -> None:
-        """Note with which characters a match may begin after this one."""
-        search = self._search
-        self._firsts = search.firsts_within_line if before and before != "\n" else search.firsts
-        self._passing = self._firsts.passing
 
 
 def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> Search:
@@ -140,7 +143,12 @@ def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> 
     if len(ascii_only) > 1:
         raise ConfigurationError("re.ASCII must be a flag of all patterns of a filter, or of none: use two filters")
     return Search(
-        whole, longest_match, whole_at_end=phrases_only, unfinished=unfinished, ascii_only=ascii_only == {True}
+        whole,
+        longest_match,
+        whole_at_end=phrases_only,
+        unfinished=unfinished,
+        ascii_only=ascii_only == {True},
+        parts=[(re.escape(each), 0) if isinstance(each, str) else (each.pattern, each.flags) for each in patterns],
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from tokentape.arguments import require_count
 from tokentape.errors import ConfigurationError
+from tokentape.filters.beginnings import Source, awaited, beginning, run_of
 
 SEARCH_SECONDS = 1.0
 """The CPU time after which the search for a pattern is given up."""
@@ -21,22 +21,9 @@ _PART = re.compile(
 )
 _REPEATED_GROUP = re.compile(r"\)(?:\s|#.*\n)*[*+{]")
 _LOOKS_BACK = re.compile(r"\(\?<[=!]")
-# The parts of a pattern: escapes, sets, brackets, of those that look back or ahead all that opens them. What only asks
-# where it stands, too, leaves out nothing that the pattern matches.
-_ASSERTIONS = frozenset([r"\b", r"\B", r"\A", r"\Z", r"\z", "^", "$"])
-_GROUPED = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(\?<?[=!]|.", re.DOTALL)
-# What may match less if something before it or in it matches more: references, conditions, atomic groups, possessive
-# repetitions; and comments, which may have brackets.
-_DEPENDENT = re.compile(r"\\[1-9]|\(\?(?:P=|[(>])|[*+?}]\+|#")
-# A pattern that begins with a run of one kind of character and then needs another character, as an e-mail address does.
-_RUN = re.compile(r"(?:\(\?[aimsx]*:)?(?:\\b)?(?:\\[wdS]|\[\^?\]?(?:\\.|[^\\\]])*\])\+([^\w\s\\()\[\]{}|?*+.^$#])")
-_MOST_OF_A_RUN = 200
 # Words come again and again: where the undecided part of these short texts starts is known without a search.
 _LONGEST_KNOWN = 24
 _MOST_KNOWN = 4096
-# All that a pattern can tell without `(?<` of what stands before a match: a word, a space; the end of a line, nothing.
-_WITHIN_LINE = ("a", " ")
-_BEFORE = (*_WITHIN_LINE, "\n", "")
 # The characters before the text that is undecided: for `\b` or `^`, and for a pattern that looks back (`(?<=...)`).
 _CONTEXT = 1
 _LONG_CONTEXT = 200
@@ -47,10 +34,10 @@ NEVER = "\ufdd0"
 class Search:
     """Finds matches in a text of which more may come.
 
-    `unfinished` is the pattern for a text of which more comes, if it differs. `whole_at_end` says that no match
-    depends on what follows it, so that one is decided at the end of the text. With `gives_up` a beginning that is too
-    long counts as no match, and nor does anything in it. `ascii_only` is the flag `re.ASCII`. Raises
-    ConfigurationError for a pattern that can't be used or takes too long.
+    `unfinished` is the pattern for a text of which more comes, if it differs; `parts` are the patterns of `re` that it
+    was made of. `whole_at_end` says that no match depends on what follows it, so that one is decided at the end of the
+    text. With `gives_up` a beginning that is too long counts as no match, and nor does anything in it. `ascii_only` is
+    the flag `re.ASCII`. Raises ConfigurationError for a pattern that can't be used or takes too long.
     """
 
     def __init__(
@@ -62,6 +49,7 @@ class Search:
         gives_up: bool = False,
         unfinished: str = "",
         ascii_only: bool = False,
+        parts: Sequence[Source] = (),
     ) -> None:
         require_count(longest_match, "longest_match")
         regex = load_regex()
@@ -79,27 +67,33 @@ class Search:
         self._undecided_at_end = not whole_at_end
         self._gives_up = gives_up
         self._quick = 0 if _REPEATED_GROUP.search(source) else min(_quick_length(source), longest_match)
-        self._looks_back = _LOOKS_BACK.search(source) is not None
-        self.context = _LONG_CONTEXT if self._looks_back else _CONTEXT
-        self._search_first = self._search_probe
-        if self._looks_back:
-            without = _without_lookaround(unfinished or source)
-            self._search_first = None if without is None else compiled(f"(?:{without})(?s:.*+){NEVER}").search
-        run = None if "|" in source else _RUN.match(source)
-        self._after_run = "" if run is None else run[1]
+        self.context = _LONG_CONTEXT if _LOOKS_BACK.search(source) else _CONTEXT
+        parts = parts or [(source, 0)]
+        self._run, self._run_ends, self._run_ending = run_of(parts)
+        self._awaited = awaited(parts)
+        self._find_beginning = beginning(parts).search
         self._known: dict[tuple[str, int], int | None] = {}
-        self.firsts = FirstCharacters(partial(self._is_first, _BEFORE))
-        self.firsts_within_line = FirstCharacters(partial(self._is_first, _WITHIN_LINE))
 
-    def _is_first(self, befores: tuple[str, ...], character: str) -> bool:
-        """Whether a match may begin with this character: `find` would hold it."""
-        if self._search_first is None or (befores is _WITHIN_LINE and character == "\n"):
-            return True
-        for before in befores:
-            found = self._within_time(self._search_first, before + character, len(before), None, True)
-            if found is not None and found.start() == len(before):
-                return True
-        return False
+    def decided_at_sight(self, text: str) -> int:
+        """Return the length of what is decided at the start of a text, whatever was before it; -1 if a search must
+        tell.
+        """
+        if not self._run_ending:
+            return len(text) if self._find_beginning(text) is None else -1
+        if self._run_ending in text:
+            return -1
+        # Undecided is the run at the end.
+        length = len(text.rstrip(self._run))
+        if (length and text[length - 1] not in self._run_ends) or len(text) - length > self.longest_match:
+            return -1
+        return length
+
+    def awaited(self, held: str) -> str:
+        """Return the character without which nothing is decided about what is held; "" if it is not known."""
+        for first, ending in self._awaited.items():
+            if held.startswith(first) and ending not in held[len(first) :]:
+                return ending
+        return ""
 
     def undecided(self, text: str, position: int) -> int | None:
         """Return the start of what is undecided of a short text in which no match is complete, else `None`: `find`
@@ -116,13 +110,6 @@ class Search:
         return start
 
     def _undecided(self, text: str, position: int) -> int | None:
-        if self._after_run and self._after_run not in text:
-            # Undecided is the run at the end.
-            start: int = max(len(text.rstrip(self.firsts.run)), position)
-            if len(text) - start <= self.longest_match and (
-                start == position or not self.firsts.may_begin(text[start - 1])
-            ):
-                return start
         if len(text) - position > self._quick:
             return None
         found = self._search_probe(text, position, None, None, True)  # by position: keywords take as long
@@ -191,35 +178,6 @@ class Search:
         return found.end() if found is not None and found.end() > start else None
 
 
-class FirstCharacters:
-    """The characters with which a match may begin, learned as they come; `run` has the first of them.
-
-    `passing` has short texts in which none begins.
-    """
-
-    def __init__(self, is_first: Callable[[str], bool]) -> None:
-        self._is_first = is_first
-        self._firsts: set[str] = set()
-        self._others: set[str] = set()
-        self.run = ""
-        self.passing: set[str] = set()
-
-    def may_begin(self, text: str) -> bool:
-        """Whether a match may begin in a text."""
-        if not self._others.issuperset(text):
-            if self._firsts.isdisjoint(text):
-                for character in set(text) - self._others:
-                    (self._firsts if self._is_first(character) else self._others).add(character)
-                self.run = "".join(islice(self._firsts, _MOST_OF_A_RUN))
-            if not self._firsts.isdisjoint(text):
-                return True
-        if len(text) <= _LONGEST_KNOWN:
-            if len(self.passing) == _MOST_KNOWN:
-                self.passing.clear()
-            self.passing.add(text)
-        return False
-
-
 def _quick_length(source: str) -> int:
     """Return the number of characters up to which a search for a pattern without repeated groups is short.
 
@@ -252,25 +210,6 @@ def _quick_length(source: str) -> int:
             current[-1] = repetitions + 1, factor
     repetitions, factor = earlier[0]
     return int((_QUICK_STEPS / max(factor, 1)) ** (1 / (repetitions + possessive + 1)))
-
-
-def _without_lookaround(source: str) -> str | None:
-    """Return a pattern that matches wherever this one does, and asks nothing of what is around; `None` if it can't be
-    had by leaving that out.
-    """
-    if _DEPENDENT.search(source):
-        return None
-    parts: list[str] = []
-    opened: list[int | None] = []
-    for part in _GROUPED.findall(source):
-        parts.append("(?:)" if part in _ASSERTIONS else part)
-        if part[0] == "(":
-            opened.append(None if part == "(" else len(parts) - 1)
-        elif part == ")":
-            start = opened.pop()
-            if start is not None:
-                parts[start:] = ["(?:)"]
-    return "".join(parts)
 
 
 def load_regex() -> Any:

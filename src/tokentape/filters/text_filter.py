@@ -47,10 +47,9 @@ def require_finish_reason(value: Any, name: str) -> None:
 
 
 class FilterChain:
-    """Several filters as one: each gets what the one before it shows.
+    """Several filters as one: each gets what the one before it shows, also of the text of a stop.
 
-    `stopped` is the finish reason once one of them has stopped the stream; no more is shown then. Raises
-    ConfigurationError for what is no filter, and if one returns no text.
+    Raises ConfigurationError for what is no filter, and if one returns no text.
     """
 
     def __init__(self, filters: Sequence[TextFilter]) -> None:
@@ -62,7 +61,6 @@ class FilterChain:
                 )
         self._filters = filters
         self._feeds = [(each.feed, number) for number, each in enumerate(filters, 1)]
-        self.stopped: FinishReason | None = None
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what may be shown now."""
@@ -71,33 +69,37 @@ class FilterChain:
             for feed, number in self._feeds:
                 text = feed(text)
                 if text.__class__ is not str:
-                    self._require_text(text, number, "feed()")
+                    self.require_text(text, "feed()", number)
                 if not text:
                     break
         except StopStream as stop:
-            return self._stopped(stop, number)
-        return text if self.stopped is None else ""
+            raise self._last_stop(stop, number) from None
+        return text
 
     def close(self) -> str:
         """Return what the filters hold."""
-        return self._last("", 0) if self.stopped is None else ""
+        return self._last("", 0)
+
+    def _last_stop(self, stop: StopStream, number: int) -> StopStream:
+        """Return the stop of a filter with what those after it show of its text, or their own stop."""
+        try:
+            text = self._last(self.require_text(stop.text, "StopStream()", number), number)
+        except StopStream as later:
+            return later
+        return StopStream(text, finish_reason=stop.finish_reason)
 
     def _last(self, text: str, start: int) -> str:
         """Return what the filters from `start` on show of the last text that they get, and of what they hold."""
         for number, each in enumerate(self._filters[start:], start + 1):
             try:
-                shown = self._require_text(each.feed(text), number, "feed()") if text else ""
-                text = shown + self._require_text(each.close(), number, "close()")
+                shown = self.require_text(each.feed(text), "feed()", number) if text else ""
+                text = shown + self.require_text(each.close(), "close()", number)
             except StopStream as stop:
-                return self._stopped(stop, number)
+                raise self._last_stop(stop, number) from None
         return text
 
-    def _stopped(self, stop: StopStream, start: int) -> str:
-        self.stopped = stop.finish_reason
-        self._feeds = []
-        return self._last(self._require_text(stop.text, start, "StopStream()"), start)
-
-    def _require_text(self, value: Any, number: int, source: str) -> str:
+    def require_text(self, value: Any, source: str, number: int = 1) -> str:
+        """Return what a filter gave, if that is text."""
         if isinstance(value, str):
             return value
         if inspect.iscoroutine(value):

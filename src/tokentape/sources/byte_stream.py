@@ -6,9 +6,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 
 from tokentape.errors import DecodeError
 from tokentape.message import ChatMessage
-from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator, StartedIterator
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.closing import call_close
 from tokentape.stream.context import StreamContext
+from tokentape.stream.started_iterator import StartedIterator
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.text_run import TextRun
 from tokentape.wires import WireDecoder, wire_named

@@ -26,22 +26,13 @@ from tokentape.stream.signals import (
     post_streaming_response,
     streaming_failed,
 )
+from tokentape.stream.started_iterator import StartedIterator
 from tokentape.stream.state import REENTRY, StreamState, follow_up_of, is_called_by, is_running
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.stream.time_limits import alimited, limited
 from tokentape.text_run import TextRun
 
 AsyncCallback = Callable[[ChatMessage], Any]
-
-
-class StartedIterator:
-    """Lets `async for` use an async iterator without a second call of its `__aiter__`."""
-
-    def __init__(self, iterator: AsyncIterator[Any]) -> None:
-        self._iterator = iterator
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self._iterator
 
 
 class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from tokentape.filters.text_filter import FilterChain, TextFilter
+from tokentape.filters.text_filter import FilterChain, StopStream, TextFilter
+from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Role
 from tokentape.usage import NOTHING
 
@@ -13,18 +14,47 @@ FilteredField = Literal["text", "reasoning", "refusal"]
 """A field of a chunk that has text for readers."""
 
 
-class FilteredText(FilterChain):
+class FilteredText:
     """One text with its filters, and the last chunk that had some of it.
 
-    `record` takes what is received of it, in the same block, once that is not what is shown.
+    `feed` is that of its filters, or of the only one. `stopped` is the finish reason once one of them has stopped the
+    stream. `record` takes what is received of it, in the same block, once that is not what is shown.
     """
 
+    record: Callable[[str], None]
+
     def __init__(self, field: FilteredField, filters: Sequence[TextFilter]) -> None:
-        super().__init__(filters)
+        self._chain = FilterChain(filters)
+        self.feed = filters[0].feed if len(filters) == 1 else self._chain.feed
         self.field = field
         self.last = ChatMessage()
         self.block: int | None = None
-        self.record: Callable[[str], None] | None = None
+        self.stopped: FinishReason | None = None
+
+    def shown(self, received: str) -> str:
+        """Return what is shown of a piece."""
+        try:
+            return self.require(self.feed(received))
+        except StopStream as stop:
+            return self.stop(stop)
+
+    def require(self, shown: Any) -> str:
+        """Return what `feed` gave, if that is text. Raises ConfigurationError."""
+        return self._chain.require_text(shown, "feed()")
+
+    def stop(self, stop: StopStream) -> str:
+        """Note that `feed` has stopped the stream; return the last text that is shown."""
+        self.stopped = stop.finish_reason
+        return self._chain.require_text(stop.text, "StopStream()")
+
+    def close(self) -> str:
+        """Return what the filters hold, if none of them has stopped the stream."""
+        if self.stopped is not None:
+            return ""
+        try:
+            return self._chain.close()
+        except StopStream as stop:
+            return self.stop(stop)
 
 
 class FilteredChoice:
@@ -38,13 +68,6 @@ class FilteredChoice:
         self.role: Role | None = None  # of what was received last, beside mere text
         self.goes_on = False
         self.stopped = False
-
-    def go_on(self, role: Role) -> None:
-        """Note that more comes. While a tool's result is open, what follows may end it."""
-        self.goes_on = True
-        is_open = role == "tool"
-        self.text = None if is_open else self.texts.get(("text", None))
-        self.reasoning = None if is_open else self.texts.get(("reasoning", None))
 
     def end_results(self) -> tuple[list[ChatMessage], bool]:
         """End the results of tools, as the model goes on only when it has all of them; return what was held of them,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final, Literal
 
-import msgspec
+from msgspec.structs import replace
 
 from tokentape.arguments import require_callable
 from tokentape.errors import ConfigurationError
-from tokentape.filters.text_filter import FilterFactory
+from tokentape.filters.text_filter import FilterFactory, StopStream
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_content, has_more_than_text, is_plain_text
+from tokentape.stream.chunk_metadata import lazy_metadata
 from tokentape.stream.closing import close_iterator
 from tokentape.stream.filtered_text import FilteredChoice, FilteredField, FilteredText, only_texts
-from tokentape.stream.output_metadata import without_tokens
+from tokentape.stream.output_metadata import copy_without_tokens, without_tokens
+from tokentape.stream.started_iterator import StartedIterator
 from tokentape.text_run import TextRun
 from tokentape.usage import TokenUsage, merged
 
@@ -53,65 +55,60 @@ class StreamFilter:
 
     def feed(self, item: Item) -> Item | tuple[ChatMessage, ...]:
         """Return what is shown of an item: the item or a changed chunk, or any number of chunks."""
-        if type(item) is ChatMessage:
-            chunk, received, usage = item, item.text, item.usage
-        elif isinstance(item, TextRun):
-            chunk, received, usage = item[0], "".join([chunk.text for chunk in item]), _usage(item)
+        if item.__class__ is ChatMessage:
+            chunk, received = item, item.text
+        elif isinstance(item, TextRun) and not item.reports_usage:
+            chunk, received = item[0], "".join([chunk.text for chunk in item])
         else:
-            has_more_than_text(item)  # raises if it is no chunk
-            chunk, received, usage = item, item.text, item.usage
+            return self._feed_any(item)
         choice = self._choices.get(chunk.index, _UNKNOWN)
         if received:
-            text, is_alone = choice.text, not chunk.reasoning
+            text = None if chunk.reasoning else choice.text
         else:
-            received, text, is_alone = chunk.reasoning, choice.reasoning, True
+            received, text = chunk.reasoning, choice.reasoning
         if (
             text is None
             or not received
-            or not is_alone
-            or chunk.refusal
+            or chunk.block is not text.block
+            or chunk.role is not choice.role
             or chunk.finish_reason is not None
+            or chunk.metadata.__class__ is dict
+            or chunk.tool_call_deltas
+            or chunk.tool_calls
+            or chunk.parts
+            or chunk.refusal
+            or chunk.model is not None
+            or chunk.name is not None
             or chunk.tool_call_id is not None
         ):
             return self._feed_any(item)
         # Most of a stream: more of one text.
         text.last = chunk
-        is_text_only = False
         if not self.changed:
             self._unfolded.append(item)
-        elif (
-            text.record is None
-            or chunk.block != text.block
-            or chunk.role != choice.role
-            or chunk.metadata.__class__ is dict
-            or chunk.tool_call_deltas
-            or chunk.tool_calls
-            or chunk.parts
-            or chunk.model is not None
-            or chunk.name
-        ):
-            self._keep(item)
         else:
-            is_text_only = usage is None
             text.record(received)
-            if usage is not None:
-                self._received.add_usage(usage)
-        shown = text.feed(received)
-        if text.stopped is not None:
+            if chunk.usage is not None:
+                self._received.add_usage(chunk.usage)
+        try:
+            shown = text.feed(received)
+        except StopStream as stop:
             self._note_change()
-            return tuple(self._ended(_joined(item), {text.field: shown}))
+            return tuple(self._ended(_joined(item), {text.field: text.stop(stop)}))
+        if shown is received:
+            return item
+        if shown.__class__ is not str:
+            text.require(shown)
         if shown == received:
             return item
         if not self.changed:
             self._note_change()
-        if is_text_only and not shown:
+        if not shown and chunk.usage is None:
             return ()
-        metadata = without_tokens(chunk.metadata)
+        metadata = lazy_metadata(chunk.metadata, copy_without_tokens)
         if text.field == "text":
-            chunk = msgspec.structs.replace(chunk, text=shown, metadata=metadata, usage=usage)
-        else:
-            chunk = msgspec.structs.replace(chunk, reasoning=shown, metadata=metadata, usage=usage)
-        return chunk if shown or not _is_empty(chunk) else ()
+            return replace(chunk, text=shown, metadata=metadata)
+        return replace(chunk, reasoning=shown, metadata=metadata)
 
     def close(self) -> list[ChatMessage]:
         """Return what the filters hold, as the source has ended."""
@@ -122,13 +119,35 @@ class StreamFilter:
         return held
 
     def _feed_any(self, item: Item) -> Item | tuple[ChatMessage, ...]:
-        self._keep(item)
+        if not isinstance(item, TextRun):
+            has_more_than_text(item)  # raises if it is no chunk
+        self._unfolded.append(item)
+        if self.changed:
+            self._fold()
         chunk = _joined(item)
         shown = self._filtered(chunk)
-        if shown and shown[0] is chunk:
-            return item
-        self._note_change()
-        return tuple(shown)
+        is_unchanged = bool(shown) and shown[0] is chunk
+        if not is_unchanged and not self.changed:
+            self._note_change()
+        choice = self._choices[chunk.index]
+        if choice.goes_on and has_content(chunk):
+            self._note_place(choice, chunk)
+        return item if is_unchanged else tuple(shown)
+
+    def _note_place(self, choice: FilteredChoice, chunk: ChatMessage) -> None:
+        """Note what more of the same texts will look like, and where it is recorded."""
+        choice.role = chunk.role
+        if chunk.role == "tool":  # what follows may end its result
+            choice.text = choice.reasoning = None
+            return
+        fields: tuple[Literal["text", "reasoning"], ...] = ("text", "reasoning")
+        for field in fields:
+            text = choice.texts.get((field, None))
+            if text is not None and getattr(chunk, field):
+                setattr(choice, field, text)
+                text.block = chunk.block
+                if self.changed:
+                    text.record = self._received.pieces(chunk.index, field, chunk.block).append
 
     def _filtered(self, chunk: ChatMessage) -> list[ChatMessage]:
         choice = self._choices.get(chunk.index)
@@ -151,13 +170,13 @@ class StreamFilter:
                 if text is None:
                     text = choice.texts[key] = FilteredText(field, [factory() for factory in self.factories])
                 text.last = chunk
-                shown = text.feed(received)
+                shown = text.shown(received)
                 stopped = stopped or text.stopped is not None
                 if shown != received:
                     changed[field] = shown
         if stopped or chunk.finish_reason is not None:
             return [*held, *self._ended(chunk, changed)]
-        choice.go_on(chunk.role)
+        choice.goes_on = True
         if changed:
             chunk = _with_texts(chunk, **changed)
         return held if changed and _is_empty(chunk) else [*held, chunk]
@@ -178,7 +197,7 @@ class StreamFilter:
         if reason is not None:
             texts: dict[str, str] = {field: getattr(chunk, field) for field in FIELDS}
             texts |= changed
-            chunk = msgspec.structs.replace(only_texts(chunk, texts), finish_reason=reason, usage=chunk.usage)
+            chunk = replace(only_texts(chunk, texts), finish_reason=reason, usage=chunk.usage)
             choice.stopped = True
         elif changed:
             chunk = _with_texts(chunk, **changed)
@@ -187,26 +206,11 @@ class StreamFilter:
         self.stopped = any(each.stopped for each in every) and not any(each.goes_on for each in every)
         return [*held, chunk] if has_content(chunk) else held
 
-    def _keep(self, item: Item) -> None:
-        """Keep what was received: unfolded as long as it is what is shown."""
-        self._unfolded.append(item)
-        if not self.changed:
-            return
-        self._fold()
-        chunk = item[0] if isinstance(item, TextRun) else item
-        choice = self._choices.get(chunk.index)
-        if choice is None or not has_content(chunk):
-            return
-        choice.role = chunk.role
-        for field in ("text", "reasoning"):
-            text = choice.texts.get((field, None))
-            if text is not None and getattr(chunk, field):
-                text.block = chunk.block
-                text.record = self._received.pieces(chunk.index, field, chunk.block).append
-
     def _note_change(self) -> None:
         self.changed = True
         self._fold()
+        for choice in self._choices.values():
+            choice.text = choice.reasoning = None
 
     def _fold(self) -> None:
         items, self._unfolded = self._unfolded, []
@@ -225,7 +229,6 @@ class StreamFilter:
 
 
 _UNKNOWN: Final = FilteredChoice()
-_END: Any = object()
 
 
 def _result_id(chunk: ChatMessage) -> str | None:
@@ -239,13 +242,13 @@ def _is_empty(chunk: ChatMessage) -> bool:
 
 def _with_texts(chunk: ChatMessage, **texts: str) -> ChatMessage:
     """Return a chunk with other texts, without the tokens in its metadata, which spell what is not shown."""
-    return msgspec.structs.replace(chunk, metadata=without_tokens(chunk.metadata), **texts)
+    return replace(chunk, metadata=without_tokens(chunk.metadata), **texts)
 
 
 def _joined(run: Item) -> ChatMessage:
     if not isinstance(run, TextRun):
         return run
-    return msgspec.structs.replace(run[0], text="".join([chunk.text for chunk in run]), usage=_usage(run))
+    return replace(run[0], text="".join([chunk.text for chunk in run]), usage=_usage(run))
 
 
 def _usage(run: TextRun) -> TokenUsage | None:
@@ -278,23 +281,27 @@ def filtered(source: Iterable[Item], stream_filter: StreamFilter) -> Iterator[It
 async def afiltered(source: AsyncIterable[Item], stream_filter: StreamFilter) -> AsyncIterator[Item]:
     """`filtered` for an async source, whose iterator is closed at the end."""
     items = aiter(source)
+    feed = stream_filter.feed
+    is_reading = True
     try:
-        while not stream_filter.stopped:
-            try:
-                item = await anext(items, _END)
-            except Exception:
-                for held in stream_filter.close():
-                    yield held
-                raise
-            if item is _END:
-                for held in stream_filter.close():
-                    yield held
-                return
-            shown = stream_filter.feed(item)
+        async for item in StartedIterator(items):
+            is_reading = False
+            shown = feed(item)
+            is_reading = True
             if not isinstance(shown, tuple):
                 yield shown
                 continue
             for chunk in shown:
                 yield chunk
+            if stream_filter.stopped:
+                return
+    except Exception:
+        if is_reading:
+            for held in stream_filter.close():
+                yield held
+        raise
+    else:
+        for held in stream_filter.close():
+            yield held
     finally:
         await close_iterator(items, source)

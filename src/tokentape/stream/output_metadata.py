@@ -56,9 +56,10 @@ def is_empty(value: Any) -> bool:
 def without_tokens(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a chunk's metadata without what it reports on its own tokens; what is decoded later stays so."""
     if metadata.__class__ is not dict:
-        return lazy_metadata(metadata, _without_tokens)
-    return _without_tokens(metadata)
+        return lazy_metadata(metadata, copy_without_tokens)
+    return copy_without_tokens(metadata)
 
 
-def _without_tokens(metadata: Mapping[str, Any], _position: int = 0) -> dict[str, Any]:
+def copy_without_tokens(metadata: Mapping[str, Any], _position: int = 0) -> dict[str, Any]:
+    """Return a copy of a chunk's metadata without what it reports on its own tokens."""
     return {key: value for key, value in metadata.items() if key not in _SPELLING}
