@@ -23,6 +23,7 @@ _LENGTH: Final = 4
 """How many characters are looked at; one, if more make a pattern that is longer than `_LONGEST`."""
 _LONGEST: Final = 10_000
 _NEVER: Final = "(?!)"
+_TEXT_START: Final = r"\A"
 _ASCII: Final = frozenset(map(chr, range(128)))
 _NOT_ASCII: Final = r"\x80-\U0010ffff"
 _CASELESS: Final = r"\u0130\u0131\u017f\u212a"  # for `re` or `regex` they are i, s or k without case
@@ -121,25 +122,31 @@ def _alternatives(sources: Sequence[Source]) -> list[tuple[_Items, int]]:
     return found
 
 
-def beginning(sources: Iterable[Source]) -> re.Pattern[str]:
-    """Return the pattern of what may be the beginning of a match: a whole one, or up to the end of the text."""
+def beginning(sources: Iterable[Source], *, within_line: bool = False) -> re.Pattern[str]:
+    """Return the pattern of what may be the beginning of a match: a whole one, or up to the end of the text.
+
+    It is for a text that may begin anywhere, or one that begins within a line.
+    """
     parsed = [_parser.parse(*source) for source in sources]
-    return _beginning_of([(each, each.state.flags) for each in parsed])
+    return _beginning_of([(each, each.state.flags) for each in parsed], within_line=within_line)
 
 
-def _beginning_of(patterns: Sequence[tuple[_Items, int]], length: int = _LENGTH) -> re.Pattern[str]:
-    writer = _Beginning(length)
+def _beginning_of(
+    patterns: Sequence[tuple[_Items, int]], length: int = _LENGTH, *, within_line: bool = False
+) -> re.Pattern[str]:
+    writer = _Beginning(length, within_line=within_line)
     found = writer.any_of(writer.after(items, flags, writer.nothing, length) for items, flags in patterns)
     if len(found) > _LONGEST and length > 1:
-        return _beginning_of(patterns, 1)
+        return _beginning_of(patterns, 1, within_line=within_line)
     return re.compile(_one_of(frozenset(writer.first), "".join(writer.others)) + found)
 
 
 class _Beginning:
     """Writes the pattern of a beginning of so many characters; `first` and `others` are those that it begins with."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, *, within_line: bool) -> None:
         self.length = length
+        self.within_line = within_line
         self.first: set[str] = set()
         self.others: dict[str, None] = {}
 
@@ -179,7 +186,10 @@ class _Beginning:
             once = self.after(inner, flags, again, left, place) if most else _NEVER
             return once if least else self.any_of((once, then(left, place)))
         if kind is op.AT:
-            return then(left, place + _place(value, flags))
+            begins = _place(value, flags)
+            if not begins or not self.within_line or left < self.length:
+                return then(left, place + begins)
+            return _NEVER if begins == _TEXT_START else self._character((frozenset("\n"), ""), then, left, "")
         if kind is op.ASSERT_NOT:
             return then(left, place + _not_after(value[0], value[1], flags))
         if kind is op.ASSERT:
@@ -207,7 +217,7 @@ class _Beginning:
 def _place(place: Any, flags: int) -> str:
     if place is op.AT_BEGINNING and flags & re.MULTILINE:
         return "(?m:^)"
-    return r"\A" if place in (op.AT_BEGINNING, op.AT_BEGINNING_STRING) else ""
+    return _TEXT_START if place in (op.AT_BEGINNING, op.AT_BEGINNING_STRING) else ""
 
 
 def _not_after(direction: int, items: _Items, flags: int) -> str:

@@ -74,8 +74,9 @@ class PatternFilter:
                 self._held += text
                 return ""
             self._awaited = ""
-        new = self._held + text if self._held else text
-        end = search.decided_at_sight(new)
+        held = self._held
+        new = held + text if held else text
+        end = search.decided_at_sight(new, "" if held else self._before)
         if end < 0:
             return self._search_in(text)
         if end < len(new):

@@ -72,14 +72,14 @@ class Search:
         self._run, self._run_ends, self._run_ending = run_of(parts)
         self._awaited = awaited(parts)
         self._find_beginning = beginning(parts).search
+        self._find_within_line = beginning(parts, within_line=True).search
         self._known: dict[tuple[str, int], int | None] = {}
 
-    def decided_at_sight(self, text: str) -> int:
-        """Return the length of what is decided at the start of a text, whatever was before it; -1 if a search must
-        tell.
-        """
+    def decided_at_sight(self, text: str, before: str) -> int:
+        """Return the length of what is decided of a text that follows another; -1 if a search must tell."""
         if not self._run_ending:
-            return len(text) if self._find_beginning(text) is None else -1
+            find = self._find_within_line if before and before[-1] != "\n" else self._find_beginning
+            return len(text) if find(text) is None else -1
         if self._run_ending in text:
             return -1
         # Undecided is the run at the end.
