@@ -128,7 +128,7 @@ class StoreAddress:
                 f"the store at {self.shown} has become a replica, to which nothing can be written: {_PRIMARY}"
             ) from None
         except ResponseError as error:
-            reason = str(error).partition(" script: ")[0]  # not where in the script
+            reason = str(error).partition(" script: ")[0].rstrip(".")  # not where in the script
             if reason.startswith("WRONGTYPE"):
                 raise SessionUnreadableError(
                     f"the store at {self.shown} has a value of another program in a key of this session: delete the "
