@@ -351,7 +351,7 @@ class App:
                 return answer._replace(tape=msgspec.structs.replace(answer.tape, frames=(Frame(0.0, content),)))
             if answer.repetition is not None and not answer.faults:
                 kept = _Repeated(answer, entry.model)
-                session.keep_repeated(same, kept, answer.repetition, len(entry.raw_body) + len(answer.tape.body))
+                session.keep_repeated(same, kept, answer.repetition, len(entry.raw_body) + sum(answer.tape.sizes))
             return answer
         if wire is not None:
             return error_answer(

@@ -119,10 +119,10 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
         """All frames joined, for an instant replay in one write."""
         return self.joined.body
 
-    @property
+    @cached_property
     def sizes(self) -> array[int]:
-        """The number of bytes of each frame."""
-        return self.joined.sizes
+        """The number of bytes of each frame; the body is not joined for it."""
+        return self.frames.sizes if isinstance(self.frames, FramesAtOnce) else array("L", map(len, self._data))
 
     @property
     def joined(self) -> FramesAtOnce:
@@ -131,8 +131,11 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
 
     @cached_property
     def _joined(self) -> FramesAtOnce:
-        data = [frame.data for frame in self.frames]
-        return FramesAtOnce(b"".join(data), array("L", map(len, data)))
+        return FramesAtOnce(b"".join(self._data), self.sizes)
+
+    @property
+    def _data(self) -> list[bytes]:
+        return [frame.data for frame in self.frames]
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:

@@ -6,12 +6,15 @@ import asyncio
 import gc
 import weakref
 
-from tests.fake_provider.test_repeated_answers import CHAT, new_app, post
+import msgspec
+
+from tests.fake_provider.test_repeated_answers import CHAT, new_app, post, recording
 from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.garbage import settle
 from tokentape_fake_provider.playback.player import _Player
+from tokentape_fake_provider.tape import Frame, Tape
 
 MOST_OBJECTS = 60
 """A stream had 51 when this was written; one for each of its frames would be 270 more."""
@@ -35,6 +38,21 @@ def test_a_stream_that_has_ended_is_freed_without_the_garbage_collector() -> Non
         gc.enable()
     assert not left
     assert len(app.sessions.default.journal.entries[0].left) > 20
+
+
+def test_a_recording_at_its_own_pace_is_not_joined() -> None:
+    """Its frames are sent as they were recorded, so that a large one is not in memory twice."""
+    app = new_app()
+    tape = Tape((Frame(0.0, b"o"), Frame(5.0, b"ne")), headers=(("content-type", "text/event-stream"),))
+    played = msgspec.structs.replace(recording("one"), tape=tape)
+    app.sessions.default.configure(timing="recorded")
+    app.sessions.default.add_recordings([played])
+
+    async def run() -> list[bytes]:
+        return [await post(app, CHAT, "Hi") for _ in range(3)]
+
+    assert asyncio.run(run()) == [b"one"] * 3
+    assert "_joined" not in vars(played.tape)
 
 
 def test_a_stream_has_few_objects_for_the_garbage_collector() -> None:

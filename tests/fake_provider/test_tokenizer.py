@@ -118,3 +118,13 @@ def test_a_long_text_is_split_part_by_part(part: int, text: str) -> None:
         found = tokenizer._token_pattern().findall(text)
         assert split_tokens(text) == found
         assert tokenizer._count_long.__wrapped__(text) == len(found)
+
+
+def test_a_long_text_is_counted_once_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tokens are needed several times, and of 8 MB they take a third of a second."""
+    parts: list[str] = []
+    split = tokenizer._tokens_of_part
+    monkeypatch.setattr(tokenizer, "_tokens_of_part", lambda part: parts.append(part) or split(part))
+    text = "A long text. " * 20_000
+    assert {count_tokens(text) for _ in range(3)} == {80_000 + 1}
+    assert "".join(parts) == text
