@@ -30,7 +30,8 @@ def stream_response(
 
     Returns a StreamedChatMessageIterator for a sync response and an AsyncStreamedChatMessageIterator for an
     async one. Bytes are read as they arrive, content-encoding is decoded, and the response is closed once,
-    when the stream ends or is left. `wire` can be omitted if the URL determines it.
+    when the stream ends or is left. `wire` can be omitted if the URL determines it; without `context` it has what the
+    response knows of its request.
 
     An error status raises ProviderError: at once for a sync response, at the first step for an async one. Raises
     TokentapeError for any other object or a body that was read already, and UnknownWireError.

@@ -16,7 +16,7 @@ class StreamContext(msgspec.Struct):
 
     `request_thread_id` is a new UUID unless it is set. `input` holds the messages that were sent, `configuration`
     the options; `tags` and `metadata` are free for the caller. `requested_at` is when the request was
-    sent, in unix time (s), `url` where to, without its query; `None` if the caller sent it.
+    sent, in unix time (s), `url` where to, without its query; `None` where that is unknown.
     """
 
     request_thread_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
