@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from tests.fake_provider.matching.agent_requests import HERE
-from tokentape_fake_provider import bounded_pattern as module
 from tokentape_fake_provider.errors import PatternTimeoutError, SchemaError, SettingError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.matching import bounded_pattern as module
 from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern, pattern_budget
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.normalising import Normalising
