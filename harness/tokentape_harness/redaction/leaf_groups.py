@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -10,6 +11,8 @@ from tokentape_harness.redaction.body_text import BodyPiece, text_pieces
 from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, string_groups
 
 _LARGE: Final = 2**20
+# Bytes that are not UTF-8, as `decode` returns them.
+_NO_TEXT: Final = re.compile("[\udc80-\udcff]")
 
 
 class LeafGroups(NamedTuple):
@@ -58,6 +61,12 @@ def leaf_groups(pieces: Sequence[BodyPiece]) -> LeafGroups:
 
 
 def json_start(piece: BodyPiece) -> int:
-    """Where JSON begins: after the field name of an SSE event, or inside the array of a streamed one."""
+    """Where JSON begins: after the field name of an SSE event, or inside the array of a streamed one.
+
+    At the end in audio and other bytes that are no text, where each brace and quotation mark would begin something;
+    not in a form, whose other parts may be JSON.
+    """
+    if "\0" in piece.text and _NO_TEXT.search(piece.text) and not piece.text.startswith("--"):
+        return len(piece.text)
     found = [at for at in (piece.text.find("{"), piece.text.find('"')) if at >= 0]
     return min(found, default=len(piece.text))

@@ -18,7 +18,9 @@ from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.redaction import DEFAULT_RULES, redact
 from tokentape_harness.redaction import body as redaction_body
 from tokentape_harness.redaction.body import find_spans
+from tokentape_harness.redaction.body_text import text_pieces
 from tokentape_harness.redaction.json_text import leaves, string_groups
+from tokentape_harness.redaction.leaf_groups import leaf_groups
 from tokentape_harness.redaction.text_rules import NAME_RULES, TEXT_RULES
 
 KEY = "sk-proj-aB1cD2eF3gH4iJ5kL6mN7oP8"
@@ -189,3 +191,18 @@ def test_each_body_is_searched_once(tmp_path, monkeypatch):
     assert searched == [question, answer]
     assert hooked == ["http://h/v1/responses"]
     assert KEY not in (tmp_path / "c.yaml").read_text()
+
+
+def test_audio_is_not_read_as_json():
+    """Audio has no strings, whatever its bytes; a key in it goes, and so does a secret name beside a file in a form."""
+    audio = random.Random(1).randbytes(100_000)
+    kind = ("content-type", "audio/mpeg")
+    assert not leaf_groups(text_pieces(audio, "audio/mpeg")).groups
+    response = Response(headers=(kind,), body=audio + KEY.encode() + audio)
+    redacted = redact(Interaction(RecordedRequest("GET", "http://h/"), response)).response.body
+    assert redacted == audio + b"REDACTED" + audio
+    part = b'content-type: application/json\r\n\r\n{"password": "four plain words here"}'
+    form = b"--b\r\n" + part + b"\r\n--b\r\n\r\n%s\r\n--b--\r\n"
+    upload = (("content-type", "multipart/related; boundary=b"),)
+    request = RecordedRequest("POST", "http://h/", upload, form % audio)
+    assert b"four plain words" not in redact(Interaction(request, Response())).request.body
