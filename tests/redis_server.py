@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import pytest
@@ -31,11 +33,7 @@ class RedisServer:
             self._program = program.path()
         except UnavailableError as error:
             pytest.skip(str(error))
-        self.port = 65_536
-        while self.port > 55_535:  # nodes of a cluster also listen on a port that is higher by 10,000
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+        self.port = _free_port()
         self._options = options
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,17 +41,18 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and return when it answers."""
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD)
-        without_files = ("--save", "", "--appendonly", "no", "--daemonize", "no")
+        # Replication writes a file nevertheless, which the next server in the same folder would load.
+        self._folder = tempfile.TemporaryDirectory()
+        without_files = ("--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", self._folder.name)
         command = [self._program, *options, *without_files, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         with self.client() as client:
             while True:
-                try:
-                    client.ping()
-                    return
-                except NotReachedError:
-                    assert self._process.poll() is None, f"{self._program} ended"
-                    time.sleep(0.01)
+                with suppress(NotReachedError):
+                    if client.info("server")["process_id"] == self._process.pid:  # not another test's server
+                        return
+                assert self._process.poll() is None, f"{self._program} ended: is port {self.port} in use?"
+                time.sleep(0.01)
 
     def stop(self) -> None:
         """Kill it."""
@@ -61,10 +60,24 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+            self._folder.cleanup()
 
     def client(self) -> Redis:
         """A client of it."""
         return Redis.from_url(self.url)
+
+
+def _free_port() -> int:
+    """A free port that no outgoing connection gets, not even while the server is stopped.
+
+    A client that connects to such a port again and again may get it for itself. Nodes of a cluster also listen on a
+    port that is higher by 10,000.
+    """
+    while True:
+        port = random.randrange(10_000, 22_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
