@@ -95,7 +95,7 @@ class RedisSettings(NamedTuple):
         except BufferUnavailableError:
             raise
         except ResponseError as error:
-            reason = str(error).partition(" script: ")[0].rstrip(".")  # not where in the script
+            reason = str(error).partition(" script: ")[0]  # not where in the script
             raise BufferUnavailableError(f"Redis at {self.address} refused a command: {reason}") from None
         except (RedisError, OSError, TimeoutError) as error:
             raise BufferUnavailableError(
