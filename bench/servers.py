@@ -25,7 +25,7 @@ from starlette.routing import Route
 from bench.bodies import stream_body
 from tokentape_fake_provider import FakeProviderServer, Frame, Recording, Rule, Script, Tape
 from tokentape_fake_provider.answers.warm_up import warm_up
-from tokentape_fake_provider.hosting.garbage import settle
+from tokentape_fake_provider.hosting.gc_tuning import settle
 
 EVENTS = 1000
 TOKENS_PER_SECOND = 50

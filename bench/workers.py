@@ -28,7 +28,7 @@ from tests.environments import UnavailableError, program
 from tokentape_fake_provider import FakeProviderServer
 from tokentape_fake_provider.answers.warm_up import warm_up
 from tokentape_fake_provider.config import Worker
-from tokentape_fake_provider.hosting.garbage import settle
+from tokentape_fake_provider.hosting.gc_tuning import settle
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.simulation.settings import as_simulation
 from tokentape_fake_provider.timing import parse_timing

@@ -12,7 +12,7 @@ from tests.fake_provider.test_repeated_answers import CHAT, new_app, post, recor
 from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.hosting.garbage import settle
+from tokentape_fake_provider.hosting.gc_tuning import settle
 from tokentape_fake_provider.playback.player import _Player
 from tokentape_fake_provider.tape import Frame, Tape
 

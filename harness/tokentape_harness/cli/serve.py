@@ -17,7 +17,7 @@ import typer
 from tokentape_fake_provider.answers.warm_up import warm_up
 from tokentape_fake_provider.config import Worker
 from tokentape_fake_provider.faults import as_faults, format_fault
-from tokentape_fake_provider.hosting.garbage import settle
+from tokentape_fake_provider.hosting.gc_tuning import settle
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.playback.journal import Entry
