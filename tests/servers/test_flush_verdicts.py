@@ -28,6 +28,9 @@ def test_the_verdict_is_what_was_measured(sites: Sites, expected: Expected) -> N
     assert report.verdict == expected.verdict, str(report)
     assert report.short_answer == (expected.short or expected.verdict), str(report)
     if expected.size is not None:
-        assert report.shape.size == pytest.approx(expected.size, rel=0.15 if expected.size < 1 else 0), str(report)
+        assert report.shape.size is not None, str(report)
+        # A busy machine makes intervals longer, not bytes more: TCP's timer waits longer where answers to it are late.
+        longest = 2 if report.verdict == "time_batches" else 1
+        assert expected.size <= report.shape.size <= longest * expected.size, str(report)
     if expected.cut is not None:
         assert report.truncation.outcome == expected.cut, str(report)

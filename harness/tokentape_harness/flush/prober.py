@@ -81,6 +81,11 @@ class Trace(msgspec.Struct):
     finished_at: float = 0.0
     over: str = ""
 
+    def latencies(self, output: ObservedOutput) -> list[float]:
+        """How long each token took that was sent by itself, before any was held, in s."""
+        alone = self.sent_at[: len(self.steps) if self.held_at is None else self.held_at]
+        return [output.seen[number] - at for number, at in enumerate(alone) if number in output.seen]
+
     @property
     def first_only(self) -> bool:
         """Whether nothing was held any more after the first release."""
@@ -156,15 +161,8 @@ class _Prober:
                 self.trace.held_at = self._sent - 1
                 self._grow()
                 return
-        if median(self._latencies()) >= PROMPT:
-            self._send_bursts(median(self._latencies()))
-
-    def _latencies(self) -> list[float]:
-        return [
-            self._output.seen[number] - at
-            for number, at in enumerate(self.trace.sent_at)
-            if number in self._output.seen
-        ]
+        if (latency := median(self.trace.latencies(self._output))) >= PROMPT:
+            self._send_bursts(latency)
 
     def _step(self, tokens: int, seconds: float, *, any_new: bool = False) -> bool:
         """Send tokens, wait for all that were sent, or for any new one, and return whether they came out."""

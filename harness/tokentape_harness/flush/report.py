@@ -155,11 +155,7 @@ def _token_report(number: int, trace: Trace, output: ObservedOutput) -> TokenRep
 
 def latency_of(trace: Trace, output: ObservedOutput) -> float | None:
     """The median delay, in ms, of the tokens that came out before the next was sent."""
-    times = [
-        output.seen[number] - at
-        for number, at in enumerate(trace.sent_at[: trace.held_at])
-        if number in output.seen and number < output.markers.plain
-    ]
+    times = trace.latencies(output)
     return round(median(times) * 1000, 1) if times else None
 
 

@@ -25,6 +25,8 @@ Verdict = Literal[
 
 # With this many releases, the size is known without the first of them.
 _SURE: Final = 3
+# Of the time that a token takes by itself. Of four that are sent within that time, three wait for less if they are held.
+_FAR_SOONER: Final = 2 / 3
 # Buffers seldom have other sizes.
 _USUAL_SIZES: Final = tuple(1 << power for power in range(7, 23))
 
@@ -50,7 +52,8 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
 def shape_of(trace: Trace, output: ObservedOutput) -> Shape:
     """The shape of a probe, from its trace so far."""
     if trace.held_at is None:
-        held = [burst for burst in trace.bursts if came_together(burst)]
+        alone = median(trace.latencies(output)) if trace.bursts else 0.0
+        held = [burst for burst in trace.bursts if came_together(burst, alone)]
         if len(held) * 2 > len(trace.bursts):
             period = median(burst.seen[0] - burst.sent[0] for burst in held)
             return Shape("time_batches", period, headers_early=_headers_early(trace, output))
@@ -64,13 +67,16 @@ def shape_of(trace: Trace, output: ObservedOutput) -> Shape:
     return msgspec.structs.replace(_batches(trace, output), headers_early=early)
 
 
-def came_together(burst: Burst) -> bool:
-    """Whether tokens that were sent apart came out together: they were held, not just slow."""
-    before = [number for number, sent in enumerate(burst.sent) if sent < burst.seen[0]] if burst.seen else []
-    if len(before) < 2:
-        return False
-    last = before[-1]
-    return burst.seen[last] - burst.seen[0] < (burst.sent[last] - burst.sent[0]) / 2
+def came_together(burst: Burst, alone: float) -> bool:
+    """Whether a token came out with the one before it, and far sooner than by itself: it was held, not just slow.
+
+    `alone` is how long a token takes by itself, in s. A busy machine spreads tokens, and brings slow ones together, but
+    lets none come out sooner.
+    """
+    return any(
+        seen - seen_before < (sent - sent_before) / 2 and seen - sent < _FAR_SOONER * alone
+        for (sent_before, seen_before), (sent, seen) in pairwise(zip(burst.sent, burst.seen, strict=True))
+    )
 
 
 def fitting(trace: Trace, output: ObservedOutput) -> set[Measure]:

@@ -176,15 +176,27 @@ class Ticks(TimeBatches):
 
 
 class Slow(Middleman):
-    """Passes each write on by itself, but late."""
+    """Passes each write on by itself, but late, by up to `jitter` s more, in order."""
 
-    def __init__(self, world: World, latency: float) -> None:
+    def __init__(self, world: World, latency: float, jitter: float = 0.0) -> None:
         super().__init__(world)
-        self.latency = latency
+        self.latency, self.jitter = latency, jitter
+        self.draw, self.last = random.Random(0), 0.0
+
+    def pass_on(self, data: bytes) -> None:
+        self.last = max(self.last, self.world.time + self.latency + self.draw.uniform(0, self.jitter))
+        self.world.at(self.last, lambda: self.out(data))
+
+    def end(self) -> None:
+        self.latency += self.jitter
+        super().end()
 
 
 class SimulatedStream:
-    """A provider that writes server-sent events into a middleman, whose output is the far end."""
+    """A provider that writes server-sent events into a middleman, whose output is the far end.
+
+    On a machine with `load` the provider writes up to so many s late, and the prober is told so late.
+    """
 
     def __init__(
         self,
@@ -195,8 +207,10 @@ class SimulatedStream:
         plain_text: bool = False,
         seed: int = 0,
         framing: int = 200,
+        load: float = 0.0,
     ) -> None:
         self.world = World()
+        self._load, self._draw = load, random.Random(seed)
         markers = generate_markers(tokens, size, random.Random(seed))
         self.output = ObservedOutput(markers, self.now)
         self.middleman = make(self.world, markers)
@@ -216,6 +230,7 @@ class SimulatedStream:
         return self.world.time
 
     def send(self, tokens: int) -> int:
+        self._stall()
         for number in range(self._sent, self._sent + tokens):
             token = self.output.markers.token(number).encode()
             event = b"data: " + b'{"id":1}'.ljust(self._framing, b" ") + token + b"\n\n"
@@ -230,7 +245,12 @@ class SimulatedStream:
         self.middleman.end()
 
     def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:
-        return self.world.run_until(self.world.time + seconds, lambda: done(self.output))
+        came = self.world.run_until(self.world.time + seconds, lambda: done(self.output))
+        self._stall()
+        return came
+
+    def _stall(self) -> None:
+        self.world.run_until(self.world.time + self._draw.uniform(0, self._load), lambda: False)
 
     def wait_for_end(self, seconds: float) -> bool:
         return self.wait(lambda far: far.end is not None, seconds)

@@ -112,6 +112,23 @@ def test_batches_by_time_are_found_with_their_period(
     assert found.size == pytest.approx(period, rel=0.15)
 
 
+@given(period=st.floats(0.15, 1.0), load=st.floats(0.0, 0.5), seed=seeds)
+@example(period=0.2, load=0.4, seed=0)  # HAProxy on a machine that is busy elsewhere
+def test_batches_by_time_are_found_on_a_busy_machine(period: float, load: float, seed: int) -> None:
+    """Where the machine stalls for up to half a period, tokens that are held are still not taken for slow ones."""
+    found = shape(lambda w, _: TimeBatches(w, period), seed=seed, load=load * period)
+    assert found.verdict == "time_batches"
+
+
+@given(latency=st.floats(0.0, 0.5), jitter=st.floats(0.0, 0.4), load=st.floats(0.0, 0.5), seed=seeds)
+def test_latency_on_a_busy_machine_is_not_taken_for_batches(
+    latency: float, jitter: float, load: float, seed: int
+) -> None:
+    """Slow tokens that the machine's stalls bring out together are not taken for held ones."""
+    found = shape(lambda w, _: Slow(w, latency, jitter * latency), seed=seed, load=load * latency)
+    assert found == Shape("flushed")
+
+
 @given(size=st.integers(300, 60_000), patience=st.floats(0.3, 5.0), wait=st.floats(0.05, 0.5))
 def test_how_long_is_waited_changes_no_verdict(size: int, patience: float, wait: float) -> None:
     """Nothing that counts bytes is taken for anything else, however patient the probe."""
