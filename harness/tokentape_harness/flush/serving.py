@@ -29,8 +29,8 @@ _AGAIN_S: Final = 0.25
 _ANSWER_S: Final = 2.0
 # Errors of a reader that do not go away while the app starts.
 _BUG: Final = re.compile(r"\b(NameError|TypeError|AttributeError|ImportError|ModuleNotFoundError|SyntaxError)\b")
-# Ends a group of processes once its standard input closes, which also happens if this process is killed.
-_GUARD: Final = "read _; kill -TERM -- -$0; sleep 2; kill -KILL -- -$0"
+# Ends the group of processes that its standard input names once that closes, also because this process was killed.
+_GUARD: Final = "read group || exit; read _; kill -s TERM -- -$group; sleep 2; kill -s KILL -- -$group"
 
 
 @contextmanager
@@ -43,9 +43,15 @@ def serving(command: Sequence[str], bench: Bench, seconds: float) -> Iterator[No
     if not command:
         yield
         return
-    process = start_command(CommandTarget(tuple(command)), subprocess.DEVNULL, sdk_environment(bench.provider.url))
+    guard = _guard()  # before the command, which it is to outlive
+    try:
+        process = start_command(CommandTarget(tuple(command)), subprocess.DEVNULL, sdk_environment(bench.provider.url))
+    except FlushError:
+        _end_guard(guard)
+        raise
+    if guard is not None and guard.stdin is not None:
+        guard.stdin.write(b"%d\n" % process.pid)
     lines = LastLines(process)
-    guard = _guard(process)
 
     def check_alive() -> None:
         if process.poll() is not None:
@@ -65,23 +71,28 @@ def serving(command: Sequence[str], bench: Bench, seconds: float) -> Iterator[No
             raise FlushError(f"{error}; the command has ended with exit code {process.returncode}") from None
     finally:
         end_command(process)
-        if guard is not None:
-            guard.kill()
-            guard.communicate()
+        _end_guard(guard)
         lines.close()
 
 
-def _guard(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes] | None:
+def _guard() -> subprocess.Popen[bytes] | None:
     """A process that ends the command after this one has ended; `None` on systems without process groups."""
     if os.name != "posix":
         return None
-    return subprocess.Popen(  # noqa: S603 - of numbers only
-        ("/bin/sh", "-c", _GUARD, str(process.pid)),
+    return subprocess.Popen(  # noqa: S603 - always the same
+        ("/bin/sh", "-c", _GUARD),
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def _end_guard(guard: subprocess.Popen[bytes] | None) -> None:
+    if guard is not None:
+        guard.kill()
+        guard.communicate()
 
 
 def _wait_for_port(url: str, check_alive: Callable[[], None], seconds: float) -> None:

@@ -25,7 +25,7 @@ Verdict = Literal[
 
 # With this many releases, the size is known without the first of them.
 _SURE: Final = 3
-# Of the time that a token takes by itself. Of four that are sent within that time, three wait for less if they are held.
+# Of the time that a token takes by itself. Of held tokens that are sent within it, all but the first two come sooner.
 _FAR_SOONER: Final = 2 / 3
 # Buffers seldom have other sizes.
 _USUAL_SIZES: Final = tuple(1 << power for power in range(7, 23))
