@@ -33,7 +33,7 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("thorough", settings.get_profile("fast"), max_examples=30)
+settings.register_profile("thorough", settings.get_profile("fast"), max_examples=20)
 settings.load_profile("fast")  # --hypothesis-profile comes after it
 
 if threading.current_thread() is threading.main_thread():
@@ -106,7 +106,13 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built once for all workers; `tests.environments.user_environment` installs it."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run that all workers share."""
     base = tmp_path_factory.getbasetemp()
-    return built_wheel((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheel")
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def wheel(shared_folder: Path) -> Path:
+    """The wheel, built once for all workers; `tests.environments.user_environment` installs it."""
+    return built_wheel(shared_folder / "wheel")

@@ -12,29 +12,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docs_site.sources import REPOSITORY
-from tests.environments import UnavailableError
+from docs_site.sources import PAGES, REPOSITORY
+from tests.environments import UnavailableError, made
 from tests.servers.programs import Debian
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built strictly: a dead link, anchor or reference fails this."""
-    folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        (sys.executable, "-m", "docs_site", folder / "site"),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "site"
+def site(shared_folder: Path) -> Path:
+    """The site, built strictly, once for all workers: a dead link, anchor or reference fails this."""
+    folder = shared_folder / "site"
+
+    def build() -> None:
+        done = subprocess.run(
+            (sys.executable, "-m", "docs_site", folder), cwd=REPOSITORY, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return made(folder, "docs", build)
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +113,17 @@ def test_every_page_is_reached_from_the_home_page(site: Path) -> None:
 def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
     """A link to a page or an anchor that is not there fails the build, and leaves no site."""
     project = tmp_path / "project"
-    for part in ("docs_site", "docs"):
-        shutil.copytree(REPOSITORY / part, project / part)
-    for name in ("pyproject.toml", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
-        shutil.copyfile(REPOSITORY / name, project / name)
-    (project / "docs" / "drift.md").write_text("# Drift\n\n[one](nowhere.md) and [two](faults.md#nowhere)\n")
+    shutil.copytree(REPOSITORY / "docs_site", project / "docs_site")
+    # Of all pages the two that matter: the others take longest, and change nothing.
+    (project / "docs_site" / "reference.py").write_text("reference_pages = list\n")
+    config = project / "docs_site" / "zensical.toml"
+    config.write_text(re.sub(r"^nav = \[.*?^\]$", "", config.read_text(), flags=re.DOTALL | re.MULTILINE))
+    for name in PAGES:
+        (project / name).write_text("# A page\n")
+    shutil.copyfile(REPOSITORY / "pyproject.toml", project / "pyproject.toml")
+    (project / "docs").mkdir()
+    (project / "docs" / "index.md").write_text("# Home\n\n[one](drift.md#drift)\n")
+    (project / "docs" / "drift.md").write_text("# Drift\n\n[one](nowhere.md) and [two](index.md#nowhere)\n")
     done = subprocess.run(
         (sys.executable, "-m", "docs_site", tmp_path / "site"), cwd=project, capture_output=True, text=True, check=False
     )
@@ -126,4 +131,5 @@ def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
     printed = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     assert "page does not exist" in printed
     assert "anchor does not exist" in printed
+    assert "2 issues" in printed, printed
     assert not (tmp_path / "site").exists()

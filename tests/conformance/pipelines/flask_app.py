@@ -1,4 +1,4 @@
-"""Flask with the library's body: /sse, /ndjson, /text and /heartbeat."""
+"""Flask with the library's body: /ndjson and /heartbeat."""
 
 from __future__ import annotations
 
@@ -18,22 +18,10 @@ def _answer(**options: object) -> flask.Response:
     return flask.Response(body, headers=body.headers)
 
 
-@app.get("/sse")
-def sse() -> flask.Response:
-    """Server-sent events."""
-    return _answer(format="sse")
-
-
 @app.get("/ndjson")
 def ndjson() -> flask.Response:
     """Lines of JSON."""
     return _answer(format="ndjson")
-
-
-@app.get("/text")
-def text() -> flask.Response:
-    """Plain text."""
-    return _answer()
 
 
 @app.get("/heartbeat")
