@@ -191,7 +191,7 @@ def _headers(
             for name, value in headers
         )
 
-    return redacted() if searched is None else searched.headers(headers, rules, redacted)
+    return redacted() if searched is None else searched.headers(part, headers, rules, redacted)
 
 
 def _header(name: str, value: str, rules: RedactionRules, note: Found, searched: SearchedTexts | None) -> str:

@@ -19,7 +19,7 @@ class SearchedTexts:
     def __init__(self) -> None:
         self._clean: dict[bytes | str, tuple[str, ...]] = {}
         self._credentials: dict[bytes, tuple[str, ...]] = {}
-        self._headers: dict[Headers, tuple[RedactionRules, Headers]] = {}
+        self._headers: dict[str, tuple[Headers, RedactionRules, Headers]] = {}
 
     def unsearched(self, text: bytes | str, rules: RedactionRules) -> RedactionRules | None:
         """The rules by which this text must still be searched: all, only the secrets found since, or `None`."""
@@ -35,12 +35,13 @@ class SearchedTexts:
         """Note that this text has no secret by these rules."""
         self._clean[text] = rules.secrets
 
-    def headers(self, headers: Headers, rules: RedactionRules, redacted: Callable[[], Headers]) -> Headers:
-        """The redacted headers, which one client sends again and again."""
-        known = self._headers.get(headers)
-        if known is None or known[0].secrets != rules.secrets or known[0].placeholders != rules.placeholders:
-            known = self._headers[headers] = rules, redacted()
-        return known[1]
+    def headers(self, part: str, headers: Headers, rules: RedactionRules, redacted: Callable[[], Headers]) -> Headers:
+        """The redacted headers of this part; the last ones are remembered, as one client sends them again and again."""
+        before, by, known = self._headers.get(part, ((), rules, ()))
+        if (before, by.secrets, by.placeholders) != (headers, rules.secrets, rules.placeholders):
+            known = redacted()
+            self._headers[part] = headers, rules, known
+        return known
 
     def credentials(self, digest: bytes, find: Callable[[], Iterable[str]]) -> tuple[str, ...]:
         """The credentials in this body, which are searched for once."""

@@ -206,3 +206,14 @@ def test_audio_is_not_read_as_json():
     upload = (("content-type", "multipart/related; boundary=b"),)
     request = RecordedRequest("POST", "http://h/", upload, form % audio)
     assert b"four plain words" not in redact(Interaction(request, Response())).request.body
+
+
+def test_headers_that_come_again_are_redacted_of_a_new_secret():
+    """Headers that were clean are redacted when a later request shows that they hold its credential."""
+    redactor = Redactor(DEFAULT_RULES)
+    noted = RecordedRequest("GET", "http://h/", (("x-note", "7f3Q-opaque-93zzKq"),))
+    for _ in range(2):
+        assert redactor.interaction(Interaction(noted, Response())).request == noted
+    sent = RecordedRequest("GET", "http://h/", (("x-api-key", "7f3Q-opaque-93zzKq"),))
+    redactor.learn(Interaction(sent, Response()))
+    assert redactor.interaction(Interaction(noted, Response())).request.headers == (("x-note", "REDACTED"),)
