@@ -83,8 +83,6 @@ def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.Monk
     pattern = Counting(tokenizer._token_pattern())
     monkeypatch.setattr(tokenizer, "_token_pattern", lambda: pattern)
     monkeypatch.setattr(tokenizer, "_kept", RecentlyUsed(10_000))
-    monkeypatch.setattr(tokenizer, "_tokens_of_word", tokenizer._Words(""))
-    monkeypatch.setattr(tokenizer, "_tokens_after_space", tokenizer._Words(" "))
     monkeypatch.setattr(deltas, "_counted", RecentlyUsed(100))
     request = ProviderRequest("openai_chat", "m", stream=True, text="A prompt", include_usage=True)
     pieces = ("Once", " upon a", " time")
@@ -94,20 +92,6 @@ def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.Monk
     assert split
     assert encode(script, request, Instant()) == first
     assert len(pattern.texts) == split
-
-
-def test_the_words_that_are_kept_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any number of different words takes a limited memory, and is split as before."""
-    monkeypatch.setattr(tokenizer, "_WORDS", 10)
-    words = tokenizer._Words(" ")
-    assert all(words[f"w{number}"] == tuple(split_tokens(f" w{number}")) for number in range(100))
-    assert len(words) <= 10
-
-
-@given(st.one_of(texts, st.text(st.sampled_from(" \n\t\r\u3000aé\u0301's.1日👍🏽\u200d-_"), max_size=12)))
-def test_words_that_are_known_are_split_as_in_the_whole_text(text: str) -> None:
-    """The tokens of each word are kept, and nothing before or after the word would change them."""
-    assert split_tokens(text) == tokenizer._token_pattern().findall(text)
 
 
 @pytest.mark.parametrize("part", [1, 3])
@@ -128,3 +112,15 @@ def test_a_long_text_is_counted_once_for_an_answer(monkeypatch: pytest.MonkeyPat
     text = "A long text. " * 20_000
     assert {count_tokens(text) for _ in range(3)} == {80_000 + 1}
     assert "".join(parts) == text
+
+
+@given(
+    st.one_of(
+        texts,
+        st.text(),
+        st.text(st.sampled_from(" \n\t\r\u3000aZé\u0301's,.1٢日👍🏽\u200d\ufe0f\u20e3-_*#"), max_size=12),
+    )
+)
+def test_plain_tokens_are_found_as_all_others_are(text: str) -> None:
+    """The alternatives that find most tokens in less time cut nowhere else than the others would."""
+    assert split_tokens(text) == re.findall(tokenizer._TOKEN, text, re.VERBOSE | re.DOTALL)

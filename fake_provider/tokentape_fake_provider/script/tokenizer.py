@@ -28,6 +28,12 @@ _PICTURE = (
 )
 _MODIFIERS = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 
+# Most tokens: `_TOKEN` finds the same in three times as long. No joiner or combining mark may follow.
+_PLAIN = r"""
+      \ ?[A-Za-z]{1,10}+(?![^\x00-@\[-`{-\x7f])
+    | [0-9]{1,3}+(?![^\x00-\x7f])
+    | \ ?[,.:;!?]{1,4}+(?![^\ A-Za-z0-9])
+    """
 _TOKEN = rf"""
       \ ?[\U0001f1e6-\U0001f1ff]{{2}}                                            # flags
     | \ ?[{_PICTURE}][{_MODIFIERS}]*(?:\u200d[{_PICTURE}][{_MODIFIERS}]*)*       # emoji, ZWJ sequences
@@ -46,23 +52,18 @@ _TOKEN = rf"""
 
 # `findall` takes 0.1 s for each 800 kB, during which no other thread runs: a longer text is split part by part.
 _PART: Final = 20_000
-# Before a space a token ends, and what comes after it does not matter to the tokens before it, unless these end with
-# other white space.
-_UNEVEN_SPACES: Final = re.compile(r"\s ")
-_LONG_WORD: Final = 32
-_WORDS: Final = 8192
-# Roughly what a text takes besides its tokens, in characters. Of thousands of short texts none would still be in the
-# processor's cache when it is dropped, which took longer than to split it.
-_TEXT: Final = 500
+# Counted for each text besides its characters: of a thousand short texts none would still be in the processor's cache
+# when it is dropped, which took longer than to split it.
+_TEXT: Final = 4_000
 # In characters: about 10 MB of tokens.
 _kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
-_TOO_LONG_TO_KEEP: Final = 62_000
+_TOO_LONG_TO_KEEP: Final = 58_000
 
 
 @cache
 def _token_pattern() -> re.Pattern[str]:
     """The pattern, whose compilation takes 20 ms."""
-    return re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
+    return re.compile(f"{_PLAIN}|{_TOKEN}", re.VERBOSE | re.DOTALL)
 
 
 def split_tokens(text: str) -> list[str]:
@@ -85,12 +86,16 @@ def _tokens_of(text: str) -> tuple[str, ...]:
     found = _kept.get(text)
     if found is not None:
         return found
-    tokens = tuple(chain.from_iterable(map(_tokens_of_part, _parts(text))))
+    parts = _parts(text) if len(text) > _PART else (text,)
+    tokens = tuple(chain.from_iterable(map(_tokens_of_part, parts)))
     return _kept.put(text, tokens, len(text) + _TEXT)
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The text in parts, of which each but the first begins with a space after something else."""
+    """The text in parts, of which each but the first begins with a space after something else.
+
+    Before such a space a token ends, and what comes after it does not matter to the tokens before it.
+    """
     start = end = 0
     while len(text) - start > _PART:
         end = text.find(" ", max(start + _PART, end + 1))
@@ -103,27 +108,5 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _tokens_of_part(text: str) -> Iterable[str]:
-    if len(text) > 2 * _PART:
-        return (match[0] for match in _token_pattern().finditer(text))
-    if _UNEVEN_SPACES.search(text) or max(map(len, words := text.split(" "))) > _LONG_WORD:
-        return _token_pattern().findall(text)
-    first = _tokens_of_word[words.pop(0)]
-    return chain(first, chain.from_iterable(map(_tokens_after_space.__getitem__, words)))
-
-
-class _Words(dict[str, tuple[str, ...]]):
-    """The tokens of a word, with what is `before` it: most texts have few words, but many times."""
-
-    def __init__(self, before: str) -> None:
-        super().__init__()
-        self._before = before
-
-    def __missing__(self, word: str) -> tuple[str, ...]:
-        if len(self) >= _WORDS:
-            self.clear()
-        tokens = self[word] = tuple(_token_pattern().findall(f"{self._before}{word}"))
-        return tokens
-
-
-_tokens_of_word: Final = _Words("")
-_tokens_after_space: Final = _Words(" ")
+    pattern = _token_pattern()
+    return pattern.findall(text) if len(text) <= 2 * _PART else (match[0] for match in pattern.finditer(text))
