@@ -47,6 +47,11 @@ class _Rule(NamedTuple):
     lifetime: float
 
 
+_DEEPSEEK: Final = _Rule(64, 64, _DAY)
+_OPENAI: Final = _Rule(1024, 128, 5 * _MINUTES)
+_OPENAI_DAY: Final = _Rule(1024, 128, _DAY)
+
+
 class Block(NamedTuple):
     """A part of a prompt. `lifetime` is in s, if the prompt is to be cached up to and with this part."""
 
@@ -71,10 +76,9 @@ def cache_usage(request: ProviderRequest, cache: PromptCache, now: float) -> Usa
 def _rule(request: ProviderRequest) -> _Rule | None:
     match request.wire:
         case "openai_chat" if request.dialect == "deepseek":
-            return _Rule(64, 64, _DAY)
+            return _DEEPSEEK
         case "openai_chat" | "openai_responses" if request.dialect in ("", "openai", "azure"):
-            kept = request.body.get("prompt_cache_retention") == "24h"
-            return _Rule(1024, 128, _DAY if kept else 5 * _MINUTES)
+            return _OPENAI_DAY if request.body.get("prompt_cache_retention") == "24h" else _OPENAI
         case "gemini" | "gemini_interactions":
             return _Rule(_smallest(request.model), 128, 5 * _MINUTES)
     return None

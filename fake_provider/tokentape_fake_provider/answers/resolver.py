@@ -7,7 +7,7 @@ that names the nearest recording and the differences.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -63,6 +63,7 @@ from tokentape_fake_provider.timing import Instant, Stepped, retime
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, served_named, wire_named
 from tokentape_fake_provider.wires.endpoints.endpoint import Endpoint as ServedEndpoint
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
+from tokentape_fake_provider.wires.prompt_reader import asks_in_messages_alone
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
 from tokentape_fake_provider.wires.reading.fields import OBJECT
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
@@ -71,6 +72,7 @@ from tokentape_fake_provider.wires.validation.check import check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 _SHOWN: Final = 5
+_COMPUTED: Final = Usage()
 _WORD_SIZE = 6
 """The characters of a word and the space before it."""
 _COSTLY_SCHEMA: Final = re.compile(rb'"(?:pattern|patternProperties|min(?:Items|Length|Properties|Contains))"')
@@ -125,6 +127,16 @@ def _expectations(session: Session, incoming: IncomingRequest) -> str:
 class _Resolution:
     """Resolves one request."""
 
+    _refusal: BadRequestError | None = None
+    _unknown: BadRequestError | None = None
+    _taken: Taken | None = None
+    _script: Script | None = None
+    _simulated_size = 0
+    _firings: Sequence[ActiveFault] = ()
+    _normalised: tuple[str, ...] = ()
+    _repetition: Repetition | None = None
+    _misses: tuple[NearMiss, ...] = ()
+
     def __init__(self, session: Session, http: HttpRequest) -> None:
         self._session = session
         self._http = http
@@ -132,15 +144,6 @@ class _Resolution:
         self._wire = http.wire
         self._number = session.next_number()
         self._in_flight = session.journal.in_flight + 1
-        self._refusal: BadRequestError | None = None
-        self._unknown: BadRequestError | None = None
-        self._taken: Taken | None = None
-        self._script: Script | None = None
-        self._simulated_size = 0
-        self._firings: list[ActiveFault] = []
-        self._normalised: tuple[str, ...] = ()
-        self._repetition: Repetition | None = None
-        self._misses: tuple[NearMiss, ...] = ()
         self._request = self._read(self._wire) if self._wire is not None and http.method == "POST" else None
         self._incoming = None if self._request is None else IncomingRequest(self._request)
         if self._incoming is not None:
@@ -296,7 +299,8 @@ class _Resolution:
                     check_files(session.files, request.wire, http.body)
             except BadRequestError as error:
                 return refused(wire, error, request)
-        costly = LARGEST_COST if _COSTLY_SCHEMA.search(http.raw) else 0
+        has_schema = script is None and not asks_in_messages_alone(request.body)
+        costly = LARGEST_COST if has_schema and _COSTLY_SCHEMA.search(http.raw) else 0
         self._simulated_size = settings.simulation.words * request.choices * _WORD_SIZE + costly
         return partial(self._simulated, script, self._incoming, note, key)
 
@@ -316,7 +320,7 @@ class _Resolution:
         http, settings = self._http, self._settings
         if request.body is not http.body or not http.raw or refers_to_files(http.raw):
             return None
-        betas = tuple(value for name, value in http.headers if name == b"anthropic-beta")
+        betas = tuple([value for name, value in http.headers if name == b"anthropic-beta"])
         own = (settings.simulation, settings.seed, settings.locale, settings.validate)
         return (http.raw, request.wire, http.path, http.query, request.dialect, betas, *own)
 
@@ -537,7 +541,7 @@ def _with_input(script: Script, incoming: IncomingRequest) -> Script:
 
 
 def _with_usage(script: Script, usage: Usage) -> Script:
-    if usage == Usage():
+    if usage == _COMPUTED:
         return script
     given = script.usage
     filled = {

@@ -51,7 +51,7 @@ def _header_line(name: str, value: str) -> bytes | None:
     name = name.lower()
     if name in HOP_BY_HOP:
         return b""
-    if name == "content-length" or _NAME.search(name) or _VALUE.search(value):
+    if name == "content-length" or _NAME.search(name) or not (value.isprintable() or _VALUE.search(value) is None):
         return None
     return f"{name}: {value}\r\n".encode("latin-1", "replace")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -49,9 +50,9 @@ def _units(tape: Tape) -> int:
     return HEADERS + len(tape.frames) + (not is_last_frame)
 
 
-async def play(
+def play(
     tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, control: StepControl | None = None
-) -> Outcome:
+) -> Coroutine[Any, Any, Outcome]:
     """Send the tape, whose times count from `began` (ms of `clock`), and record in `entry` what was sent when.
 
     Without a control its times are ignored and the body is sent in one write. Otherwise each frame has an absolute
@@ -61,10 +62,11 @@ async def play(
     collection stopped all streams for 65 ms.
     """
     if control is None:
-        entry.instant = True
-        return await _play_at_once(tape, connection, clock, began, entry)
-    player = _Player(tape, connection, clock, began, entry, control)
-    del tape
+        return _play_at_once(tape, connection, clock, began, entry)
+    return _play_paced(_Player(tape, connection, clock, began, entry, control))
+
+
+async def _play_paced(player: _Player) -> Outcome:
     watch = asyncio.ensure_future(player.watch())
     try:
         return await player.play()
@@ -103,10 +105,12 @@ def _raw_header(name: str, value: str) -> tuple[bytes, bytes] | None:
 
 
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:
+    entry.instant = True
     if entry.on_start is not None:
         entry.on_start()
     if tape.head:
-        body, sizes = tape.joined.body, tape.joined.sizes
+        joined = tape.joined
+        body, sizes = joined.body, joined.sizes
         whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
         if whole and connection.send_whole(tape.status, tape.headers, body):
             entry.sizes, entry.payload = sizes, body

@@ -211,10 +211,11 @@ def streamed_text(item: Item) -> str:
 
 def _as_tuples(part: msgspec.Struct) -> None:
     """Make tuples of lists, which people write too: scripts are keys of what is kept."""
-    for field in part.__struct_fields__:
-        value = getattr(part, field)
-        if isinstance(value, list):
-            msgspec.structs.force_setattr(part, field, tuple(value))
+    values = msgspec.structs.astuple(part)
+    if list in map(type, values):
+        for field, value in zip(part.__struct_fields__, values, strict=True):
+            if isinstance(value, list):
+                msgspec.structs.force_setattr(part, field, tuple(value))
 
 
 def _require_texts(item: msgspec.Struct, *fields: str) -> None:
@@ -283,7 +284,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The finish reason, with the default where the script has none."""
         if self.finish_reason is not None:
             return self.finish_reason
-        return "tool_calls" if any(isinstance(item, ToolCall) for item in self.items) else "stop"
+        return "tool_calls" if ToolCall in map(type, self.items) else "stop"
 
     def __post_init__(self) -> None:
         _as_tuples(self)
@@ -324,12 +325,6 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether it is nothing but an error, which can answer any request."""
         empty = self.result is None and not any(choice.items for choice in self.choices)
         return empty and self.error is not None and not self.error.in_stream
-
-    def only_choice(self, wire: str) -> Choice:
-        """The choice, for a wire format that has no more. Raises `ScriptError` if there is not exactly one."""
-        if len(self.choices) != 1:
-            raise ScriptError(f"{wire} answers with one choice; this script has {len(self.choices)}")
-        return self.choices[0]
 
     @classmethod
     def of(

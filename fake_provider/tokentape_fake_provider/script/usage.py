@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.model import Choice, Reasoning, Script, ToolCall, Usage, streamed_text
+from tokentape_fake_provider.script.model import Choice, Reasoning, Script, Text, ToolCall, Usage, streamed_text
 from tokentape_fake_provider.script.tokenizer import count_tokens
 
 
@@ -31,6 +31,8 @@ def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
     for choice in choices:
         for item in choice.items:
             match item:
+                case Text():
+                    output += count_tokens(item.text)
                 case Reasoning():
                     reasoning += count_tokens(item.text or item.encrypted)
                 case ToolCall():

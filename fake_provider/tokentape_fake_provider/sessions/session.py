@@ -403,9 +403,8 @@ class Session:
     def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
         """The recording that answers, or why there is none."""
         with self._lock:
-            return self._store.take(
-                endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=self.normaliser
-            )
+            normaliser = self.normaliser if len(self._store) else None
+            return self._store.take(endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=normaliser)
 
     @property
     def repetition(self) -> Repetition | None:

@@ -46,9 +46,9 @@ def plain_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str
     words = simulation.words
     if prompt.verbosity is not None and words:
         words = max(1, round(words * _LENGTHS[prompt.verbosity]))
-    quoted = (
+    quoted = [
         f"{result.name}: {result.text[:_QUOTED]}" if result.name else result.text[:_QUOTED] for result in prompt.results
-    )
+    ]
     return "\n\n".join(filter(None, ("\n".join(quoted), synthetic_text(words, seed=seed, locale=locale))))
 
 

@@ -6,10 +6,12 @@ Each text has its own generator, so that it and other users of Faker or `random`
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
-from typing import NamedTuple
+from math import floor
+from typing import Final, NamedTuple
 
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import (
@@ -34,8 +36,9 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
     Raises `ScriptError` if there is no text in that language.
     """
     language = _language(text_locale(locale))
-    draw = random.Random(f"{seed}")  # noqa: S311 - not for secrets
-    known, count, fraction, bits = language.words, len(language.words), draw.random, draw.getrandbits
+    draw = _of_thread.random
+    draw.seed(f"{seed}")
+    known, count, fraction, bits = language.words, float(len(language.words)), draw.random, draw.getrandbits
     parts: list[str] = []
     left = words
     while left > 0:
@@ -45,8 +48,8 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
         size = min(left, size + 5)
         if 0 < left - size < 3:
             size = left
-        # As `draw.choices` does it, in half the time.
-        sentence = [known[int(fraction() * count)] for _ in range(size)]
+        # As `draw.choices` does it, in less time where there are few.
+        sentence = [known[floor(fraction() * count)] for _ in range(size)]
         sentence[0] = sentence[0].title()
         parts.append(language.connector.join(sentence) + language.end)
         left -= size
@@ -95,6 +98,16 @@ def synthetic_script(
             items.append(Text(content))
         choices.append(Choice((*items, *tool_calls), finish_reason))
     return Script(tuple(choices), usage or Usage())
+
+
+class _OfThread(threading.local):
+    """A generator for each thread; to create one would seed it twice."""
+
+    def __init__(self) -> None:
+        self.random = random.Random(0)  # noqa: S311 - not for secrets
+
+
+_of_thread: Final = _OfThread()
 
 
 class _Language(NamedTuple):

@@ -26,7 +26,7 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import BASE58, make_id
 from tokentape_fake_provider.script.model import (
     Choice,
@@ -193,7 +193,7 @@ class AnthropicMessages(Wire):
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
         event = MessageEvents()
         message = _message(script, request, [], None, None, _start_usage(counts))
@@ -216,7 +216,7 @@ class AnthropicMessages(Wire):
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
         usage = None
         if counts is not None and (usage := _start_usage(counts)) is not None:
@@ -242,6 +242,12 @@ class AnthropicMessages(Wire):
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
         """`anthropic-ratelimit-*`."""
         return anthropic_limits(limits)
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"anthropic_messages answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
 
 
 def _stop(choice: Choice, request: ProviderRequest) -> tuple[str, str | None]:

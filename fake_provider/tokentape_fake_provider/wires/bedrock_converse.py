@@ -36,7 +36,7 @@ from tokentape_fake_provider.wires.aws_frames import (
     paddings,
     request_id,
 )
-from tokentape_fake_provider.wires.converse_events import complete_content, content_events, stop_reason
+from tokentape_fake_provider.wires.converse_events import choice_of, complete_content, content_events, stop_reason
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.request_parts import match_path
@@ -98,7 +98,7 @@ class BedrockConverse(BedrockWire):
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The frames of a streamed response."""
-        choice = script.only_choice(self.name)
+        choice = choice_of(script, self.name)
         padding = paddings()
         pieces = [
             EncodedFrame(event_frame(name, payload | {"p": next(padding)}), tokens, at)
@@ -116,7 +116,7 @@ class BedrockConverse(BedrockWire):
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object."""
-        choice = script.only_choice(self.name)
+        choice = choice_of(script, self.name)
         content = complete_content(choice, request)
         body = _metadata(script, resolve_usage(script, request.text, script.choices)) | {
             "output": {"message": {"content": content, "role": "assistant"}},

@@ -33,7 +33,8 @@ def placed_citations(items: Iterable[Item]) -> Iterator[PlacedCitation]:
     offset = 0
     for item in items:
         if isinstance(item, Text):
-            yield from citations_of(item, offset)
+            if item.citations:
+                yield from citations_of(item, offset)
             offset += len(item.text)
 
 

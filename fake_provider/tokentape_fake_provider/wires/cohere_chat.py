@@ -27,7 +27,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import HEX, make_id, make_uuid
 from tokentape_fake_provider.script.model import (
     Choice,
@@ -138,7 +138,7 @@ class CohereChat(Wire):
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         start = {"id": make_uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
         pieces = [EncodedFrame(_event(b"message-start", _json(start)[1:-1]))]
@@ -162,7 +162,7 @@ class CohereChat(Wire):
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         items = plain_items(choice.items)
         content = [_block(item) for item in items if not isinstance(item, ToolCall) and not _is_plan(item)]
         plan = "".join(item.text for item in items if isinstance(item, Reasoning) and item.plan)
@@ -332,6 +332,12 @@ def _block(item: PlainItem) -> dict[str, Any]:
 def _tool_call(call: ToolCall, index: int, request: ProviderRequest, arguments: str) -> dict[str, Any]:
     made_up = f"{call.name}_" + make_id(request.seed, f"call {index}", 12, string.ascii_lowercase + string.digits)
     return {"id": call.id or made_up, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"cohere_chat answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
 
 
 def _end(script: Script, choice: Choice, request: ProviderRequest) -> dict[str, Any]:

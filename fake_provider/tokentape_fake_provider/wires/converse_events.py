@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
+from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import (
     Choice,
@@ -16,6 +17,7 @@ from tokentape_fake_provider.script.model import (
     Item,
     Reasoning,
     Refusal,
+    Script,
     ServerTool,
     Text,
     ToolCall,
@@ -74,6 +76,13 @@ class _ToolResult(NamedTuple):
 
 
 _Block: TypeAlias = PlainItem | _ToolUse | _ToolResult
+
+
+def choice_of(script: Script, wire: str) -> Choice:
+    """The only choice. Raises `ScriptError` if there are others."""
+    if len(script.choices) != 1:
+        raise ScriptError(f"{wire} answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
 
 
 def stop_reason(choice: Choice) -> str:

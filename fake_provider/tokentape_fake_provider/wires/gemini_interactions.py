@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import (
     Audio,
@@ -145,7 +145,7 @@ class GeminiInteractions(Wire):
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         head = {"id": _interaction_id(request), "status": "in_progress", "object": "interaction"}
         begun = head | {"model": script.model or request.model}
         progress = {"interaction_id": head["id"], "status": "in_progress"}
@@ -166,7 +166,7 @@ class GeminiInteractions(Wire):
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
         steps = [_complete_step(item, index, request) for index, item in enumerate(_steps(choice, request))]
         interaction = {"id": _interaction_id(request), "status": _status(choice)} | _end(counts, script, request)
@@ -329,6 +329,12 @@ def _complete_step(item: _Step, index: int, request: ProviderRequest) -> dict[st
             }
         case _:
             assert_never(item)
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"gemini_interactions answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
 
 
 def _status(choice: Choice) -> str:

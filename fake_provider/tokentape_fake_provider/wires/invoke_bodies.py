@@ -21,7 +21,7 @@ from tokentape_fake_provider.wires import invoke_text
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.aws_frames import converse_texts, vendor_of
 from tokentape_fake_provider.wires.bedrock_converse import check_messages
-from tokentape_fake_provider.wires.converse_events import complete_content, content_events, stop_reason
+from tokentape_fake_provider.wires.converse_events import choice_of, complete_content, content_events, stop_reason
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.invoke_text import TextFormat, encode_document, text_events, text_whole
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
@@ -150,7 +150,7 @@ class NovaBody:
 
     def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream."""
-        choice = script.only_choice(request.wire)
+        choice = choice_of(script, request.wire)
         for name, payload, tokens, at in content_events(choice, request):
             yield Document(_json({name: payload}), tokens, at)
         if script.error is None:
@@ -159,7 +159,7 @@ class NovaBody:
 
     def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The message with its usage."""
-        choice = script.only_choice(request.wire)
+        choice = choice_of(script, request.wire)
         content = complete_content(choice, request)
         message = {"message": {"content": content, "role": "assistant"}}
         return _json({"output": message, "stopReason": stop_reason(choice), **self._usage(script, request)})
@@ -209,7 +209,7 @@ class TextBody:
         return encode_document(text_whole(self.form, *self._content(script, request), request))
 
     def _content(self, script: Script, request: ProviderRequest) -> tuple[Choice, Counts | None]:
-        return script.only_choice(self.form.name), resolve_usage(script, request.text, script.choices)
+        return choice_of(script, self.form.name), resolve_usage(script, request.text, script.choices)
 
 
 def body_of(model: str, body: Mapping[str, Any]) -> InvokeBody:

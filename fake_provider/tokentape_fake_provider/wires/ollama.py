@@ -27,7 +27,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.model import (
     Choice,
@@ -160,7 +160,7 @@ class Ollama(Wire):
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The lines of a streamed response."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         line = _Line(script, request)
         pieces: list[EncodedFrame] = []
         calls = 0
@@ -181,7 +181,7 @@ class Ollama(Wire):
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object."""
-        choice = script.only_choice(self.name)
+        choice = _choice(script)
         items = plain_items(choice.items)
         text = "".join(item.text for item in items if isinstance(item, Text | Refusal))
         thinking = "".join(item.text for item in items if isinstance(item, Reasoning))
@@ -261,6 +261,12 @@ def _text_lines(line: _Line, item: PlainItem, deltas: Iterator[Delta]) -> Iterat
             raise AssertionError("tool calls are whole")
         case _:
             assert_never(item)
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"ollama answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
 
 
 def _requested_logprobs(request: ProviderRequest) -> Logprobs | None:

@@ -125,7 +125,7 @@ class OpenAIChat(OpenAIWire):
                 code="empty_array",
             )
         for index, message in enumerate(messages):
-            _check_message(f"messages[{index}]", message)
+            _check_message(index, message)
         stream = body.get("stream") or False
         expect("stream", stream, bool, "a boolean")
         options = stream_options(body, stream=stream)
@@ -240,15 +240,17 @@ def _error_event(error: Error, request: ProviderRequest) -> bytes:
     return b"data: " + _json(body) + b"\n\n"
 
 
-def _check_message(param: str, message: Any) -> None:
+def _check_message(index: int, message: Any) -> None:
+    role = message.get("role") if isinstance(message, dict) else None
+    if isinstance(role, str) and role in ROLES:
+        return
+    param = f"messages[{index}]"
     expect(param, message, dict, "an object")
-    role = message.get("role")
     if role is None:
         raise missing(f"{param}.role")
     expect(f"{param}.role", role, str, "a string")
-    if role not in ROLES:
-        raise BadRequestError(
-            f"Invalid value: {role!r}. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
-            param=f"{param}.role",
-            code="invalid_value",
-        )
+    raise BadRequestError(
+        f"Invalid value: {role!r}. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
+        param=f"{param}.role",
+        code="invalid_value",
+    )

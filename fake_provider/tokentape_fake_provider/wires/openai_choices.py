@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
+from itertools import cycle, islice
 from typing import Any, NamedTuple, assert_never
 
 import msgspec
@@ -45,6 +46,8 @@ _FIELDS: Mapping[type, str] = {Text: "content", Reasoning: "reasoning_content", 
 _AUDIO_SLICE = 16_384
 """Characters of base64 in a chunk of audio."""
 _AUDIO_LIFETIME = 3600
+_PADDINGS = 64
+"""The number of chunks after which the same padding comes again."""
 
 _json = msgspec.json.encode
 
@@ -53,64 +56,57 @@ class ChunkFrame:
     """What surrounds the delta in each chunk of one stream, encoded once."""
 
     def __init__(self, script: Script, request: ProviderRequest, *, obfuscates: bool) -> None:
-        self.obfuscates = obfuscates
-        self.include_usage = request.include_usage
-        self.sent = 0
-        head = {
-            "id": completion_id(request),
-            "object": "chat.completion.chunk",
-            "created": request.created,
-            "model": script.model or request.model,
-            "service_tier": "default",
-            "system_fingerprint": fingerprint(script, request),
-        }
-        self.head = b"data: " + _json(head)[:-1] + b',"choices":'
+        self._obfuscates = obfuscates
+        self._usage = b',"usage":null' if request.include_usage else b""
+        self._sent = 0
+        self._head = (
+            b'data: {"id":"%b","object":"chat.completion.chunk","created":%d,"model":%b,"service_tier":"default",'
+            b'"system_fingerprint":"%b","choices":['
+        ) % (
+            completion_id(request).encode(),
+            request.created,
+            _json(script.model or request.model),
+            fingerprint(script, request).encode(),
+        )
 
     def chunk(self, index: int, delta: bytes, finish_reason: bytes = b"null", logprobs: bytes = b"null") -> bytes:
-        choice = b'[{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]' % (
-            index,
-            delta,
-            logprobs,
-            finish_reason,
-        )
-        return self.close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
+        choice = b'{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]' % (index, delta, logprobs, finish_reason)
+        return self._closed(self._head + choice, self._usage)
 
     def texts(self, index: int, key: str, deltas: Columns) -> Iterator[EncodedFrame]:
         """The chunks of a text, without log probabilities; what stands around each part is encoded once."""
-        before = self.head + b'[{"index":%d,"delta":{"%b":' % (index, key.encode())
-        after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if self.include_usage else b"")
-        texts = deltas.encoded
-        around = len(before) + len(after)
-        ends = self.ends([around + len(text) for text in texts])
-        data = [b"".join((before, text, after, end)) for text, end in zip(texts, ends, strict=True)]
+        before = self._head + b'{"index":%d,"delta":{"%b":' % (index, key.encode())
+        ends = _ends(b'},"logprobs":null,"finish_reason":null}]' + self._usage, self._obfuscates)
+        texts, size, first = deltas.encoded, len(before), self._sent % _PADDINGS
+        self._sent += len(texts)
+        turns = zip(texts, islice(cycle(ends), first, None), strict=False)
+        data = [b"%b%b%b" % (before, text, end[(size + len(text)) % 16]) for text, end in turns]
         return map(EncodedFrame, data, deltas.tokens, deltas.at)
 
     def usage_chunk(self, counts: Counts) -> bytes:
-        return self.close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
+        return self._closed(self._head + b'],"usage":' + _json(completion_usage(counts)), b"")
 
-    def close(self, data: bytes) -> bytes:
-        """The event of a chunk that lacks only its end."""
-        return data + self.ends([len(data)])[0]
-
-    def ends(self, sizes: Sequence[int]) -> list[bytes]:
-        """The ends of the next chunks, after this number of bytes."""
-        if not self.obfuscates:
-            return [b"}\n\n"] * len(sizes)
-        ends, first = _padded_ends(), self.sent
-        self.sent += len(sizes)
-        return [ends[number % 64][-(size + 2) % 16] for number, size in enumerate(sizes, first)]
+    def _closed(self, data: bytes, after: bytes) -> bytes:
+        end = _ends(after, self._obfuscates)[self._sent % _PADDINGS]
+        self._sent += 1
+        return data + end[len(data) % 16]
 
 
-@cache
-def _padded_ends() -> list[list[bytes]]:
-    """The ends of 64 chunks in turn, with each of the lengths of padding.
+@lru_cache(maxsize=64)
+def _ends(after: bytes, obfuscates: bool) -> Sequence[Sequence[bytes]]:
+    """The ends of chunks in turn: what stands `after` the delta, and the padding, by the size before both modulo 16.
 
     Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
     """
-    letters = padding(1024 + 16).encode()
+    if not obfuscates:
+        return [[after + b"}\n\n"] * 16] * _PADDINGS
+    letters = padding(16 * (_PADDINGS + 1)).encode()
     return [
-        [b',"obfuscation":"%b"}\n\n' % letters[start : start + length] for length in range(16)]
-        for start in range(0, 1024, 16)
+        [
+            b'%b,"obfuscation":"%b"}\n\n' % (after, letters[start : start + -(size + len(after) + 2) % 16])
+            for size in range(16)
+        ]
+        for start in range(0, 16 * _PADDINGS, 16)
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, TypeAlias, assert_never
 
+from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
 from tokentape_fake_provider.script.model import (
     Audio,
@@ -76,7 +77,7 @@ _ECHOED = (
 
 def final_response(script: Script, request: ProviderRequest) -> dict[str, Any]:
     """The response as it is when it has ended."""
-    choice = script.only_choice("openai_responses")
+    choice = _choice(script)
     status, reason = _status(choice)
     error: dict[str, Any] | None = None
     if script.error is not None:
@@ -243,6 +244,12 @@ def _usage(counts: Counts) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": counts.reasoning},
         "total_tokens": counts.total,
     }
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"openai_responses answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
 
 
 def _status(choice: Choice) -> tuple[str, str | None]:

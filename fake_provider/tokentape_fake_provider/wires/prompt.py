@@ -171,7 +171,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def results(self) -> tuple[ToolResult, ...]:
         """The results of tools since the last message of the user."""
-        return tuple(result for message in self.since_user for result in message.results)
+        return tuple([result for message in self.since_user for result in message.results])
 
     @property
     def callable_tools(self) -> tuple[Tool, ...]:

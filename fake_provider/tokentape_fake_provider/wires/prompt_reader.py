@@ -56,11 +56,12 @@ def read_prompt(request: ProviderRequest) -> Prompt:
     body = request.body
     if request.task is not None:
         return Prompt(messages=(Message("user", request.text),))
-    messages, sources = _texts_alone(body), list[tuple[Document, bool]]()
+    messages = _texts_alone(body)
+    sources: tuple[tuple[Document, bool], ...] = ()
     if messages is None:
         turns = read_turns(body)
-        messages, sources = tuple(map(_message, turns)), list(_documents_of(turns))
-    if _BESIDE_MESSAGES.isdisjoint(body) and not sources:
+        messages, sources = tuple(map(_message, turns)), tuple(_documents_of(turns))
+    if not sources and asks_in_messages_alone(body):
         return Prompt(
             messages=messages,
             max_tokens=read_max_tokens(body),
@@ -86,6 +87,11 @@ def read_prompt(request: ProviderRequest) -> Prompt:
         modalities=read_modalities(body),
         audio_format=text_of(as_object(body.get("audio")).get("format")),
     )
+
+
+def asks_in_messages_alone(body: Mapping[str, Any]) -> bool:
+    """Whether a body has nothing besides messages, the most tokens, where to stop, and a seed; so also no schema."""
+    return _BESIDE_MESSAGES.isdisjoint(body)
 
 
 def _texts_alone(body: Mapping[str, Any]) -> tuple[Message, ...] | None:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.prompt import Media, Prompt
-from tokentape_fake_provider.wires.reading.fields import first, json_text
+from tokentape_fake_provider.wires.reading.fields import json_text
 
 _USUAL_SIDE: Final = 1024
 _USUAL_SECONDS: Final = 30.0
@@ -88,7 +88,7 @@ def is_plain(body: Mapping[str, Any]) -> bool:
     for name in ("messages", "input"):
         items = body.get(name)
         for item in items if isinstance(items, list) else ():
-            if not isinstance(first(item, "content"), str):
+            if not (isinstance(item, dict) and isinstance(item.get("content"), str)):
                 return False
     return True
 

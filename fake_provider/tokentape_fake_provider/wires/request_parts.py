@@ -57,10 +57,10 @@ def texts_in(content: Any) -> Iterator[str]:
         part = waiting.pop()
         if isinstance(part, str):
             yield part
-        elif isinstance(part, (dict, Mapping)):
-            waiting += [inner for name in _TEXT_FIELDS if (inner := part.get(name)) is not None]
         elif isinstance(part, (list, tuple)):
             waiting += reversed(part)
+        elif isinstance(part, (dict, Mapping)):
+            waiting += [inner for name in _TEXT_FIELDS if (inner := part.get(name)) is not None]
 
 
 def json_type(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import BASE58, make_id
 from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages, anthropic_headers
@@ -84,7 +84,7 @@ class AnthropicComplete(Endpoint):
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response; the first one is a ping."""
         frames = [EncodedFrame(_MESSAGES.ping)]
-        for document, tokens, at in text_events(_TEXT, script.only_choice(self.name), None, request):
+        for document, tokens, at in text_events(_TEXT, _choice(script), None, request):
             if script.error is not None and document["stop_reason"] is not None:
                 break
             data = msgspec.json.encode(document | _identity(request))
@@ -95,13 +95,19 @@ class AnthropicComplete(Endpoint):
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object."""
-        body = text_whole(_TEXT, script.only_choice(self.name), None, request) | _identity(request)
+        body = text_whole(_TEXT, _choice(script), None, request) | _identity(request)
         names = (("content-type", "application/json"), *anthropic_headers(request, request.seed))
         return Reply(200, names, msgspec.json.encode(body))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The event `error`."""
         return _MESSAGES.encode_error_event(error, request)
+
+
+def _choice(script: Script) -> Any:
+    if len(script.choices) != 1:
+        raise ScriptError(f"anthropic_complete answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
 
 
 def _identity(request: ProviderRequest) -> dict[str, Any]:

@@ -134,7 +134,9 @@ class CohereChat1(Endpoint):
 
 
 def _choice(script: Script) -> Choice:
-    choice = script.only_choice("cohere_chat_1")
+    if len(script.choices) != 1:
+        raise ScriptError(f"cohere_chat_1 answers with one choice; this script has {len(script.choices)}")
+    choice = script.choices[0]
     return msgspec.structs.replace(choice, items=tuple(i for i in choice.items if not isinstance(i, Reasoning)))
 
 

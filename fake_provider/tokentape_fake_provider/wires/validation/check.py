@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from tokentape_fake_provider.wires.invoke_bodies import AnthropicBody, NovaBody, OpenAIBody, body_of
 from tokentape_fake_provider.wires.prompt import Prompt
+from tokentape_fake_provider.wires.prompt_reader import asks_in_messages_alone
 from tokentape_fake_provider.wires.validation.anthropic import check_anthropic
 from tokentape_fake_provider.wires.validation.cohere import check_cohere
 from tokentape_fake_provider.wires.validation.converse import check_converse
@@ -35,7 +36,8 @@ def check_request(request: ProviderRequest, prompt: Prompt, headers: Sequence[tu
         check_anthropic(request, prompt, betas)
     elif (check := _CHECKS.get(request.wire)) is not None:
         check(request, prompt)
-    check_schemas(request, prompt)
+    if not asks_in_messages_alone(request.body):
+        check_schemas(request, prompt)
 
 
 def _check_invoke(request: ProviderRequest, prompt: Prompt) -> None:

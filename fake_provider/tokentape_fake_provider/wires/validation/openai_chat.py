@@ -15,6 +15,7 @@ from tokentape_fake_provider.wires.endpoints.embedding_models import is_embeddin
 from tokentape_fake_provider.wires.openai_http import expect, missing
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.reading.fields import as_object, objects, text_of
+from tokentape_fake_provider.wires.reading.turns import is_text_alone
 from tokentape_fake_provider.wires.validation.openai_values import (
     CHOICES,
     EFFORTS,
@@ -74,12 +75,11 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
     if not body.keys() <= _CHECKED_AS_READ:
         _check_options(body, request, prompt, own=own)
     messages = objects(body.get("messages"))
-    if own:
-        for index, message in enumerate(messages):
-            _check_content(f"messages[{index}]", message)
     if dialect == "mistral":
         _check_mistral_order(messages)
-    else:
+    elif not all(map(is_text_alone, messages)):
+        for index, message in enumerate(messages if own else ()):
+            _check_content(f"messages[{index}]", message)
         _check_calls(messages)
     _check_output(body, prompt, own=own, word=own or dialect in _WANT_THE_WORD)
 
