@@ -82,7 +82,7 @@ def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.Monk
     """Neither a text nor the pieces of a text are split for each request."""
     pattern = Counting(tokenizer._token_pattern())
     monkeypatch.setattr(tokenizer, "_token_pattern", lambda: pattern)
-    monkeypatch.setattr(tokenizer, "_kept", RecentlyUsed(10_000))
+    monkeypatch.setattr(tokenizer, "_kept", RecentlyUsed(100_000))
     monkeypatch.setattr(deltas, "_counted", RecentlyUsed(100))
     request = ProviderRequest("openai_chat", "m", stream=True, text="A prompt", include_usage=True)
     pieces = ("Once", " upon a", " time")
