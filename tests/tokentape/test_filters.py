@@ -191,6 +191,30 @@ def test_pieces_that_are_not_searched_are_those_in_which_no_match_begins(
     assert all(len(now) >= len(later) for now, later in zip(accumulate(seen), accumulate(searched), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("(?i)kiss", "a \u212aiss"),
+        ("(?i)kiss", "ki\u017fs"),
+        ("(?i)[k-s]it", "\u212ait"),
+        (r"\Sb", "\x1cb"),
+        (r"\wb", "\u0301b"),
+        (r"\bb", "\u0301b b"),
+        (r"(?<!\w)b", "\u0301b b"),
+        (r"(?<!\s)b", "\x1cb b"),
+        ("(?m)^b", "a b\nb b"),
+        (r"(?m)^[ \t]*-", "a - b\n - c"),
+    ],
+)
+def test_characters_that_re_and_regex_read_differently_pass_only_after_a_search(pattern: str, text: str) -> None:
+    """As do those at the start of a line: what is shown is the same as if each piece were searched."""
+    for size in (1, 2, 3, len(text)):
+        factory, parts = replace(re.compile(pattern), by="#"), list(pieces(text, [size]))
+        with mock.patch.object(search.Search, "decided_at_sight", return_value=-1):
+            expected = "".join(shown(factory, parts))
+        assert "".join(shown(factory, parts)) == expected
+
+
 def test_what_goes_on_up_to_a_character_is_not_searched_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a row of a table does, or what a model thinks between two tags."""
     one = replace(re.compile(r"<think>[\s\S]*?</think>"), by="#", longest_match=40)()
@@ -247,7 +271,7 @@ def test_a_piece_in_which_no_match_can_begin_is_not_searched(monkeypatch: pytest
     [
         ("word", r"[^\s\u3040-\u30ff\u3400-\u9fff]+"),
         ("line", r"[^\n]*\n"),
-        ("sentence", r"[\s\S]*?(?:[.!?]+[\"')\]]*\s|\u3002+(?=[^\u3002])|\n)"),
+        ("sentence", r"[\s\S]*?(?:[.!?]+[\"')\]\u201d]*[^\S\r]|\u3002+\u201d*(?=[^\u3002\u201d])|\n)"),
     ],
 )
 @given(text=rich_texts, sizes=cuts)

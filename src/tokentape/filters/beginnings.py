@@ -1,7 +1,7 @@
 """How the matches of a pattern begin: a piece of text in which none does needs no search.
 
 It is read from the parsed pattern, and is rather too much than too little: what looks ahead is left out, and where `re`
-and `regex` read a set of characters differently, a character counts as either.
+and `regex` may read a set of characters differently, beyond ASCII, each character counts as one of it.
 """
 
 from __future__ import annotations
@@ -30,31 +30,26 @@ _CASELESS: Final = r"\u0130\u0131\u017f\u212a"  # for `re` or `regex` they are i
 _DIGITS: Final = frozenset(string.digits)
 _WORD: Final = frozenset(string.ascii_letters + string.digits + "_")
 _SPACES: Final = frozenset(" \t\n\r\f\v")
-_UNSURE: Final = frozenset("\x1c\x1d\x1e\x1f")  # only for `re` they are white space
 _CATEGORIES: Final = {
     op.CATEGORY_DIGIT: _DIGITS,
     op.CATEGORY_NOT_DIGIT: _ASCII - _DIGITS,
     op.CATEGORY_WORD: _WORD,
     op.CATEGORY_NOT_WORD: _ASCII - _WORD,
     op.CATEGORY_SPACE: _SPACES,
-    op.CATEGORY_NOT_SPACE: _ASCII - _SPACES - _UNSURE,
+    op.CATEGORY_NOT_SPACE: _ASCII - _SPACES,
 }
 _REPEATS: Final = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 _CHARACTERS: Final = (op.LITERAL, op.NOT_LITERAL, op.IN, op.ANY)
 
 
 class Run(NamedTuple):
-    """The characters of ASCII of which each match begins with one or more, and the one that must follow them.
-
-    Those in `others` end the run.
-    """
+    """The characters of ASCII of which each match begins with one or more, and the one that must follow them."""
 
     characters: str
-    others: str
     ending: str
 
 
-NO_RUN: Final = Run("", "", "")
+NO_RUN: Final = Run("", "")
 
 
 def run_of(sources: Sequence[Source]) -> Run:
@@ -68,8 +63,7 @@ def run_of(sources: Sequence[Source]) -> Run:
         return NO_RUN
     if ending not in _ASCII or (ending.isalpha() and flags & re.IGNORECASE):
         return NO_RUN
-    (sure, _), (maybe, _) = (_characters(repeated[0], flags, sure=sure) for sure in (True, False))
-    return Run("".join(sorted(sure)), "".join(sorted(_ASCII - maybe)), ending)
+    return Run("".join(sorted(_characters(repeated[0], flags)[0])), ending)
 
 
 def awaited(sources: Sequence[Source]) -> dict[str, str]:
@@ -166,7 +160,7 @@ class _Beginning:
             return self.after(more, flags, rest, left, place)
 
         if kind in _CHARACTERS:
-            return self._character(_characters(items[0], flags, sure=False), then, left, place)
+            return self._character(_characters(items[0], flags), then, left, place)
         if kind is op.BRANCH:
             return self.any_of(self.after(branch, flags, then, left, place) for branch in value[1])
         if kind is op.GROUPREF_EXISTS:
@@ -224,12 +218,12 @@ def _not_after(direction: int, items: _Items, flags: int) -> str:
     """Return the pattern of a place that does not follow this, if it is one character."""
     if direction > 0 or len(items) != 1 or items[0][0] not in _CHARACTERS:
         return ""
-    characters, _ = _characters(items[0], flags, sure=True)
+    characters, _ = _characters(items[0], flags)
     return f"(?<!{_one_of(characters, '')})"
 
 
-def _characters(item: tuple[Any, Any], flags: int, *, sure: bool) -> tuple[frozenset[str], str]:
-    """Return the characters of ASCII that are, or may be, in a set, and what others may be, as within brackets."""
+def _characters(item: tuple[Any, Any], flags: int) -> tuple[frozenset[str], str]:
+    """Return the characters of ASCII that are in a set for `regex`, and what others may be, as within brackets."""
     kind, value = item
     if kind is op.ANY:
         return _ASCII if flags & re.DOTALL else _ASCII - {"\n"}, _NOT_ASCII
@@ -239,8 +233,7 @@ def _characters(item: tuple[Any, Any], flags: int, *, sure: bool) -> tuple[froze
     others: list[str] = []
     for member, argument in members:
         if member is op.CATEGORY:
-            is_exact = argument in (op.CATEGORY_DIGIT, op.CATEGORY_WORD, op.CATEGORY_NOT_WORD, op.CATEGORY_NOT_DIGIT)
-            found |= _CATEGORIES[argument] | (frozenset() if is_exact or sure != is_negated else _UNSURE)
+            found |= _CATEGORIES[argument]
             others.append(r"\d" if argument is op.CATEGORY_DIGIT else _NOT_ASCII)
         elif member is not op.NEGATE:
             low, high = argument if member is op.RANGE else (argument, argument)

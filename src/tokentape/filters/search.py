@@ -69,7 +69,7 @@ class Search:
         self._quick = 0 if _REPEATED_GROUP.search(source) else min(_quick_length(source), longest_match)
         self.context = _LONG_CONTEXT if _LOOKS_BACK.search(source) else _CONTEXT
         parts = parts or [(source, 0)]
-        self._run, self._run_ends, self._run_ending = run_of(parts)
+        self._run, self._run_ending = run_of(parts)
         self._awaited = awaited(parts)
         self._find_beginning = beginning(parts).search
         self._find_within_line = beginning(parts, within_line=True).search
@@ -84,7 +84,7 @@ class Search:
             return -1
         # Undecided is the run at the end.
         length = len(text.rstrip(self._run))
-        if (length and text[length - 1] not in self._run_ends) or len(text) - length > self.longest_match:
+        if (length and not text[length - 1].isascii()) or len(text) - length > self.longest_match:
             return -1
         return length
 
