@@ -91,6 +91,12 @@ class Connection:
         """Whether the server has noticed that the client left."""
         return self._left and not self.ended if self._cycle is None else bool(self._cycle.disconnected)
 
+    @property
+    def closing(self) -> bool:
+        """Whether the connection is closed or about to be: the loop reads that a client left before it tells uvicorn."""
+        transport = self._transport
+        return self.gone or (transport is not None and transport.is_closing())
+
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """Send a part of the body; return `None` if it is already sent, as nearly always.
 
@@ -146,8 +152,7 @@ class Connection:
         """
         if self._cycle is not None and self._cycle.flow.write_paused:
             await self.send({"type": "http.response.body", "body": b"", "more_body": True})
-        transport = self._transport
-        return self.gone or (transport is not None and transport.is_closing())
+        return self.closing
 
     async def wait_gone(self) -> None:
         """Return when the client has left, or the response is complete. The request must have been read."""

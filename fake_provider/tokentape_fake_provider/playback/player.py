@@ -282,7 +282,7 @@ class _Player:
         """Send all frames that are due, or wait for the next."""
         if self._writing:
             return
-        self._left = self._left or self._connection.gone
+        self._left = self._left or self._connection.closing
         if self._left or self._index == len(self._data):
             self._wake()
             return
