@@ -21,7 +21,7 @@ from tokentape_harness.flush.probed_stream import ProbedStream, ProbeOverError
 
 # Tokens that come out sooner than this count as flushed: no reader notices the batches (s).
 PROMPT: Final = 0.06
-_BURSTS: Final = 3
+_BURSTS: Final = 5
 _BURST: Final = 4
 _RELEASES: Final = 4
 # The number of steps that narrow down the size of a batch.

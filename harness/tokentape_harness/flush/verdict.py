@@ -27,6 +27,8 @@ Verdict = Literal[
 _SURE: Final = 3
 # Of the time that a token takes by itself. Of held tokens that are sent within it, all but the first two come sooner.
 _FAR_SOONER: Final = 2 / 3
+# The longest wait for a timer, of the shortest: a busy machine adds half a period.
+_REGULAR: Final = 1.6
 # Buffers seldom have other sizes.
 _USUAL_SIZES: Final = tuple(1 << power for power in range(7, 23))
 
@@ -54,9 +56,10 @@ def shape_of(trace: Trace, output: ObservedOutput) -> Shape:
     if trace.held_at is None:
         alone = median(trace.latencies(output)) if trace.bursts else 0.0
         held = [burst for burst in trace.bursts if came_together(burst, alone)]
-        if len(held) * 2 > len(trace.bursts):
-            period = median(burst.seen[0] - burst.sent[0] for burst in held)
-            return Shape("time_batches", period, headers_early=_headers_early(trace, output))
+        waits = [burst.seen[0] - burst.sent[0] for burst in held]
+        # A timer makes the first of each burst wait for its period; a busy machine, for any time.
+        if len(held) * 2 > len(trace.bursts) and max(waits) < _REGULAR * min(waits):
+            return Shape("time_batches", median(waits), headers_early=_headers_early(trace, output))
         return Shape("flushed")
     early = _headers_early(trace, output)
     if not trace.releases:

@@ -192,6 +192,22 @@ class Slow(Middleman):
         super().end()
 
 
+class Erratic(Middleman):
+    """Passes each write on by itself, after any time, often short and sometimes long, in order."""
+
+    def __init__(self, world: World, mean: float, seed: int) -> None:
+        super().__init__(world)
+        self.mean, self.draw, self.last = mean, random.Random(seed), 0.0
+
+    def pass_on(self, data: bytes) -> None:
+        self.last = max(self.last, self.world.time + self.draw.expovariate(1 / self.mean))
+        self.world.at(self.last, lambda: self.out(data))
+
+    def end(self) -> None:
+        self.latency = 20 * self.mean
+        super().end()
+
+
 class SimulatedStream:
     """A provider that writes server-sent events into a middleman, whose output is the far end.
 

@@ -13,6 +13,7 @@ from tests.harness.flush.simulation import (
     Behind,
     ByteBlocks,
     ByteFlushes,
+    Erratic,
     FirstBytes,
     Middleman,
     SimulatedStream,
@@ -127,6 +128,17 @@ def test_latency_on_a_busy_machine_is_not_taken_for_batches(
     """Slow tokens that the machine's stalls bring out together are not taken for held ones."""
     found = shape(lambda w, _: Slow(w, latency, jitter * latency), seed=seed, load=load * latency)
     assert found == Shape("flushed")
+
+
+@pytest.mark.parametrize("load", [0.0, 0.5, 1.0])
+def test_erratic_latency_is_seldom_taken_for_batches(load: float) -> None:
+    """Tokens that take now a short and now a long time, and at times come out together, are seldom taken for held."""
+    probes = [(latency, seed) for latency in (0.06, 0.15, 0.4) for seed in range(20)]
+    found = [
+        shape(lambda w, _, of=probe: Erratic(w, *of), seed=probe[1], load=load * probe[0]).verdict for probe in probes
+    ]
+    assert found.count("time_batches") <= len(probes) // 10
+    assert found.count("flushed") >= len(probes) * 9 // 10
 
 
 @given(size=st.integers(300, 60_000), patience=st.floats(0.3, 5.0), wait=st.floats(0.05, 0.5))
