@@ -160,6 +160,22 @@ def test_the_last_reader_of_all_workers(workers: list[ResumableResponses]) -> No
     assert b'"stopped":true' in body(workers[1])
 
 
+def test_readers_that_leave_after_their_buffer_has_closed(connect: Callable[..., RedisBuffer]) -> None:
+    """They and what the provider still sends raise nothing, here and on the other worker."""
+    buffers, source = [connect(), connect()], Source()
+    workers = [ResumableResponses(buffer=buffer) for buffer in buffers]
+    workers[0].start("a", source.stream)
+    source.messages.put(ChatMessage("x"))
+    readers = [worker.open("a").frames() for worker in workers]
+    assert next(readers[0]) == next(readers[1])
+    for buffer in buffers:
+        buffer.close()
+    source.messages.put(ChatMessage("y"))
+    source.messages.put(None)
+    for reader in readers:
+        reader.close()
+
+
 def test_replace_from_the_other_worker(workers: list[ResumableResponses]) -> None:
     """The response before is stopped where it runs; its readers get its end, and its cursors are refused."""
     source = Source()

@@ -161,11 +161,11 @@ class RedisWorker:
             self._changed[sink] = None
             self._has_changed.set()
 
-        self._loop.call_soon_threadsafe(note)
+        self._call(note)
 
     def _count_readers(self, sink: RedisSink) -> None:
         """Find out whether another worker has readers; from any thread."""
-        self._loop.call_soon_threadsafe(lambda: self._keep(self._renew_now(sink)))
+        self._call(lambda: self._keep(self._renew_now(sink)))
 
     async def _renew_now(self, sink: RedisSink) -> None:
         try:
@@ -332,7 +332,7 @@ class RedisWorker:
 
     def _readers_changed(self, mirror: Mirror) -> None:
         """Note that a reader here has joined or left; from any thread."""
-        self._loop.call_soon_threadsafe(lambda: self._keep(self._report_change(mirror)))
+        self._call(lambda: self._keep(self._report_change(mirror)))
 
     async def _report_change(self, mirror: Mirror) -> None:
         with contextlib.suppress(TokentapeError), self._settings.errors():
@@ -353,6 +353,11 @@ class RedisWorker:
         self._drop(mirror)
 
     # Both sides.
+
+    def _call(self, call: Callable[[], object]) -> None:
+        """Call something on the loop, from any thread; nothing, once that is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call)
 
     def _receive(self, key: str, message: object) -> None:
         mirror = self._mirrors.get(key)
