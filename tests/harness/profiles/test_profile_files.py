@@ -82,23 +82,23 @@ ttft:
   distribution: constant
   headers_ms: 20
 latency:
-  mean_ms: 20.03
-  jitter: 0.2999
+  mean_ms: 20.01
+  jitter: 0.3
   distribution: lognormal
 tokens_per_event:
-  1: 5544
+  1: 5496
 pauses:
-  share: 0.0192
+  share: 0.01937
   mean_ms: 727.9
   jitter: 0.434
 fitted:
   streams: 24
-  chunks: 5544
-  tokens: 5544
+  chunks: 5496
+  tokens: 5496
   models:
   - tokentape
   ttft_ks: 0
-  latency_ks: 0.008661
+  latency_ks: 0.008702
 """)
     path = tmp_path / "profile.yaml"
     write_profile(path, learned)
