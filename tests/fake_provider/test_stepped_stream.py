@@ -517,7 +517,7 @@ def test_hold_waits_for_what_is_on_its_way() -> None:
 class EndOfTurn:
     """A connection whose writes leave at the end of a turn of the event loop, as uvloop's do."""
 
-    gone = False
+    gone = closing = False
 
     def __init__(self) -> None:
         self.left = b""

@@ -134,7 +134,7 @@ def test_a_client_that_leaves_once_it_has_a_frame(last: int, turns: int) -> None
         if b"data: %d" % last in data:
             leave(turns)
 
-    cycle.transport = Mock(write=write)
+    cycle.transport = Mock(write=write, is_closing=lambda: cycle.disconnected)
     cycle.more_body = False
     entry = Entry(session="", time=0.0, method="POST", path="/", query="", raw_headers=(), raw_body=b"", wire=None)
 
@@ -144,6 +144,23 @@ def test_a_client_that_leaves_once_it_has_a_frame(last: int, turns: int) -> None
 
     assert asyncio.run(run()) == ("client_left", "complete")[last]
     assert len(entry.left) == last + 1
+
+
+def test_no_frame_is_sent_into_a_closing_connection() -> None:
+    """The event loop closes it as soon as it reads that the client left, turns before it tells uvicorn."""
+    cycle, _, _ = new_cycle()
+    tape = Tape((Frame(0.0, b"data: 0\n\n"), Frame(1.0, b"data: 1\n\n")), headers=(("content-type", "text/plain"),))
+    written: list[bytes] = []
+    cycle.transport = Mock(write=written.append, is_closing=lambda: b"data: 0" in b"".join(written))
+    cycle.more_body = False
+    entry = Entry(session="", time=0.0, method="POST", path="/", query="", raw_headers=(), raw_body=b"", wire=None)
+
+    async def run() -> Outcome:
+        connection, clock = Connection(cycle.receive, cycle.send, cycle.scope), ControlledClock(automatic=True)
+        return await play(tape, connection, clock, clock.now(), entry, step_control(tape))
+
+    assert asyncio.run(run()) == "client_left"
+    assert b"data: 1" not in b"".join(written)
 
 
 @pytest.mark.parametrize(
