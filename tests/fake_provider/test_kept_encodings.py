@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fake_provider.asks import ask_of
@@ -157,6 +157,8 @@ COUNTS = st.one_of(st.none(), st.integers(0, 2_000))
         max_size=6,
     ),
 )
+@example("openai_chat", [], Usage(), [("", "", 0), ("", "", 1_000_000_000), ("", "", 0)])
+@example("openai_chat", [], Usage(), [("", "", 1_000_000_000), ("", "", 2_000_000_000), ("", "", 0)])
 def test_a_kept_encoding_is_the_encoders_for_any_prompt_id_and_time(
     wire: str, items: list[Item], usage: Usage, asked: list[tuple[str, str, int]]
 ) -> None:
