@@ -18,6 +18,7 @@ from tokentape import (
     ChatMessage,
     ConfigurationError,
     StreamedChatMessageIterator,
+    replay,
 )
 from tokentape.filters import Boundary, FilterFactory, StopStream, hold_to, limit_length, replace, stop_at
 from tokentape.filters.text_filter import FilterChain
@@ -268,3 +269,17 @@ def test_ascii_is_a_flag_of_all_patterns_of_a_filter() -> None:
     """Or of none: the search has one alphabet."""
     with pytest.raises(ConfigurationError, match=r"re\.ASCII must be a flag of all patterns of a filter, or of none"):
         replace(re.compile(r"\w", re.ASCII), re.compile(r"\d"))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?:" + "|".join(f"{first}{second}?" for first in "abcdefgh" for second in "klmnopqr") + ")+x",
+        "a?" * 1000 + "z",
+    ],
+)
+def test_a_pattern_whose_beginning_has_many_forms_is_read_in_few_steps(pattern: str) -> None:
+    """It would take exponential time to write them all; its matches are found in pieces all the same."""
+    text = "ok x hello z there akx end"
+    shown = "".join(message.text for message in replay(text, chunk_size=3).filter(replace(re.compile(pattern))))
+    assert shown == re.sub(pattern, "***", text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -19,9 +20,11 @@ _Items: TypeAlias = Sequence[tuple[Any, Any]]
 # What follows, as a pattern: for the number of characters that are still looked at, and the place they are at.
 _Rest: TypeAlias = Callable[[int, str], str]
 
-_LENGTH: Final = 4
-"""How many characters are looked at; one, if more make a pattern that is longer than `_LONGEST`."""
-_LONGEST: Final = 10_000
+_LENGTHS: Final = (4, 1)
+"""How many characters are looked at: the second number if the first takes too many steps."""
+_MOST_STEPS: Final = 20_000
+"""A pattern of many alternatives, or of many parts that may be empty, would take more than any time without a limit."""
+_ANY: Final = re.compile(r"[\s\S]")
 _NEVER: Final = "(?!)"
 _TEXT_START: Final = r"\A"
 _ASCII: Final = frozenset(map(chr, range(128)))
@@ -125,31 +128,38 @@ def beginning(sources: Iterable[Source], *, within_line: bool = False) -> re.Pat
     return _beginning_of([(each, each.state.flags) for each in parsed], within_line=within_line)
 
 
-def _beginning_of(
-    patterns: Sequence[tuple[_Items, int]], length: int = _LENGTH, *, within_line: bool = False
-) -> re.Pattern[str]:
-    writer = _Beginning(length, within_line=within_line)
-    found = writer.any_of(writer.after(items, flags, writer.nothing, length) for items, flags in patterns)
-    if len(found) > _LONGEST and length > 1:
-        return _beginning_of(patterns, 1, within_line=within_line)
-    return re.compile(_one_of(frozenset(writer.first), "".join(writer.others)) + found)
+def _beginning_of(patterns: Sequence[tuple[_Items, int]], *, within_line: bool = False) -> re.Pattern[str]:
+    for length in _LENGTHS:
+        writer = _Beginning(length, within_line=within_line)
+        with suppress(_TooManyStepsError, RecursionError):
+            found = writer.any_of(writer.after(items, flags, writer.nothing, length) for items, flags in patterns)
+            return re.compile(_one_of(frozenset(writer.first), "".join(writer.others)) + found)
+    return _ANY
+
+
+class _TooManyStepsError(Exception):
+    """The beginning of a pattern has too many forms."""
 
 
 class _Beginning:
-    """Writes the pattern of a beginning of so many characters; `first` and `others` are those that it begins with."""
+    """Writes the pattern of a beginning of this length; `first` and `others` are the characters that it begins with."""
 
     def __init__(self, length: int, *, within_line: bool) -> None:
         self.length = length
         self.within_line = within_line
         self.first: set[str] = set()
         self.others: dict[str, None] = {}
+        self._steps = 0
 
     def nothing(self, left: int, _place: str) -> str:
-        """Return what follows a whole match; one of no characters is none."""
+        """Return what follows a whole match; one without characters does not count."""
         return _NEVER if left == self.length else ""
 
     def after(self, items: _Items, flags: int, rest: _Rest, left: int, place: str = "") -> str:
-        """Return the pattern for these items and the rest."""
+        """Return the pattern for these items and the rest. Raises `_TooManyStepsError`."""
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            raise _TooManyStepsError
         if not left:
             return ""
         if not len(items):
