@@ -55,7 +55,7 @@ SOURCES = st.recursive(ATOMS, groups, max_leaves=8)
 
 
 def compiled(source: str, flags: int) -> re.Pattern[str]:
-    """The pattern; what is none is no example."""
+    """The pattern; anything else is not an example."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         try:

@@ -211,7 +211,7 @@ class Erratic(Middleman):
 class SimulatedStream:
     """A provider that writes server-sent events into a middleman, whose output is the far end.
 
-    On a machine with `load` the provider writes up to so many s late, and the prober is told so late.
+    With `load`, both the provider and the prober are up to `load` s late.
     """
 
     def __init__(
