@@ -40,7 +40,7 @@ test-slow: $(READY) ## Run the tests that start many programs or wait for real t
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments
-	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/packaging tests/harness/proxy tests/sweep $(ARGS)
+	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/packaging tests/harness/recording/proxy tests/sweep $(ARGS)
 
 test-servers: $(READY) ## Run real servers and proxies in front of the fake provider (installs them)
 	@$(BIN)/python -m tests.servers.programs

@@ -21,7 +21,7 @@ from bench.clients import CLIENTS, UPSTREAMS, Client
 from bench.upstream import CHUNKS, EVERY_MS, Upstream, now, running_upstream
 from tokentape_fake_provider.wires import wire_named
 from tokentape_harness import use_cassette
-from tokentape_harness.recording import SystemClock
+from tokentape_harness.recording.clock import SystemClock
 
 ROUNDS = 5
 _SHOWN = (1, 5, 10)

@@ -23,8 +23,8 @@ import httpx2
 import msgspec
 
 from tokentape_harness import read_cassette, use_cassette
-from tokentape_harness.proxy import RecordingProxy, upstreams_of
 from tokentape_harness.recording import persister as store
+from tokentape_harness.recording.proxy import RecordingProxy, upstreams_of
 
 Kind = Literal["in process", "proxy"]
 _QUESTIONS = 2

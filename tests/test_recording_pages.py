@@ -14,9 +14,9 @@ from tokentape_fake_provider.tape import End
 from tokentape_harness import FakeProvider, read_cassette, use_cassette
 from tokentape_harness.conversion import transcode
 from tokentape_harness.lint import PROBLEM_KINDS
-from tokentape_harness.project_settings import project_settings
-from tokentape_harness.proxy.server import MODES
+from tokentape_harness.recording.proxy.server import MODES
 from tokentape_harness.recording.use_cassette import Options
+from tokentape_harness.testing.project_settings import project_settings
 from tokentape_harness.testing.sdk_environment import providers
 
 RECORDING = page_text("docs/recording.md")

@@ -13,7 +13,7 @@ import pytest
 from tests.pages import block_with, code_blocks, page_text
 from tests.pages import run as run_block
 from tokentape_fake_provider.sessions.rules_file import RulesFile
-from tokentape_harness.rules_files import load_rules
+from tokentape_harness.served_files.rules_files import load_rules
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 PAGE = page_text("docs/rules-file.md")

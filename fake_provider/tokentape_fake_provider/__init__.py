@@ -14,7 +14,6 @@ from tokentape_fake_provider.errors import lazy_exports
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.app import create_app
-    from tokentape_fake_provider.clock import ControlledClock
     from tokentape_fake_provider.config import AppConfig
     from tokentape_fake_provider.encoding.encode import encode
     from tokentape_fake_provider.errors import StepTimeoutError, StreamOverError
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
         Synthetic,
         parse_timing,
     )
+    from tokentape_fake_provider.timing.clock import ControlledClock
 
 __all__ = [
     "AppConfig",
@@ -116,7 +116,7 @@ _LAZY = {
     "Choice": "script.model",
     "Citation": "script.model",
     "Condition": "sessions.condition",
-    "ControlledClock": "clock",
+    "ControlledClock": "timing.clock",
     "CustomFault": "faults",
     "Embeddings": "script.results",
     "Error": "script.model",

@@ -23,7 +23,6 @@ from tokentape_fake_provider.answers.ollama_model_list import ollama_models
 from tokentape_fake_provider.answers.resolver import plan_answer
 from tokentape_fake_provider.answers.stored_endpoints import stored_answer
 from tokentape_fake_provider.answers.websocket import answer_websocket, deny
-from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, READY_PATH, control_routes
 from tokentape_fake_provider.errors import StoreUnavailableError, UnknownSessionError
@@ -56,6 +55,7 @@ from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.sessions.variation import Outgoing, Vary, current_variation
 from tokentape_fake_provider.tape import Frame, Tape, retry_after
 from tokentape_fake_provider.timing import Instant
+from tokentape_fake_provider.timing.clock import Clock
 from tokentape_fake_provider.timing.schedule import retime
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, Wire, served_at
 from tokentape_fake_provider.wires.wire import ProviderRequest

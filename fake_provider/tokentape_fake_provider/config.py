@@ -10,17 +10,17 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
-from tokentape_fake_provider.metrics.metrics import Metrics
 from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.playback.metrics.metrics import Metrics
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.feed import Feed
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.session import RequestNumbers
 from tokentape_fake_provider.sessions.store import MemoryStore, SessionStore
+from tokentape_fake_provider.timing.clock import Clock, MonotonicClock
 
 # More than a process answers in its life.
 _NUMBERS: Final = 1 << 32

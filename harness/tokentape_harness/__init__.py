@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from tokentape_harness.cassettes.reader import parse_cassette, read_cassette
     from tokentape_harness.cassettes.writer import format_cassette, write_cassette
-    from tokentape_harness.recording import MismatchError
+    from tokentape_harness.recording.recorder import MismatchError
     from tokentape_harness.recording.use_cassette import use_cassette
     from tokentape_harness.redaction import DEFAULT_RULES, secrets_of_environment
     from tokentape_harness.testing.client_output import output_of
@@ -66,7 +66,7 @@ _LAZY = {
     "FakeProvider": "testing.fake_provider",
     "Fault": "cassettes.model",
     "Interaction": "cassettes.model",
-    "MismatchError": "recording",
+    "MismatchError": "recording.recorder",
     "RecordedError": "cassettes.model",
     "Request": "cassettes.model",
     "Response": "cassettes.model",
@@ -80,7 +80,7 @@ _LAZY = {
     "recordings_of": "testing.recordings",
     "sdk_environment": "testing.sdk_environment",
     "secrets_of_environment": "redaction",
-    "use_cassette": "recording",
+    "use_cassette": "recording.use_cassette",
     "write_cassette": "cassettes.writer",
 }
 

@@ -321,9 +321,9 @@ def _judge(provider: FakeProvider, request: pytest.FixtureRequest) -> None:
 def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) -> FakeProvider:
     """The provider, configured by the test's marks; the nearest is applied last."""
     with _extra("the fixture fake_provider"):
-        from tokentape_harness.project_settings import project_settings
+        from tokentape_harness.cassettes.files import cassette_folders
         from tokentape_harness.testing.fake_provider import FakeProvider
-        from tokentape_harness.testing.recordings import cassette_folders
+        from tokentape_harness.testing.project_settings import project_settings
 
     provider = FakeProvider(server, session, cassette_folders(request.path, request.config.rootpath))
     if request.config.getoption("--tokentape-report"):

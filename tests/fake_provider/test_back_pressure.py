@@ -9,12 +9,12 @@ from contextlib import ExitStack, closing, contextmanager
 import httpx2
 import pytest
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
 SSE = (("content-type", "text/event-stream"),)

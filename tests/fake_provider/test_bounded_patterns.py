@@ -11,11 +11,11 @@ import pytest
 from tests.fake_provider.matching.agent_requests import HERE
 from tokentape_fake_provider.errors import PatternTimeoutError, SchemaError, SettingError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_fake_provider.matching import bounded_pattern as module
-from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern, pattern_budget
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.normalising import Normalising
+from tokentape_fake_provider.http import bounded_pattern as module
+from tokentape_fake_provider.http.bounded_pattern import BoundedPattern, pattern_budget
 from tokentape_fake_provider.sessions.condition import Condition
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.normalising import Normalising
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.simulation import model, schema_values

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokentape_fake_provider import Script
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import FaultNotApplicableError, StepError, StreamOverError
 from tokentape_fake_provider.fault_injection.apply import apply_fault, apply_late_fault
 from tokentape_fake_provider.faults import FAULTS, parse_fault
@@ -24,6 +23,7 @@ from tokentape_fake_provider.playback.by_hand import continued, ended
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_fake_provider.wires import WIRES
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import StepError, StepTimeoutError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
 SSE = (("content-type", "text/event-stream"),)

@@ -15,7 +15,7 @@ from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.cors import with_cors
-from tokentape_fake_provider.metrics.numbers import shared_region
+from tokentape_fake_provider.playback.metrics.numbers import shared_region
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Frame, Tape
 

@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 REQUEST: dict[str, Any] = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x" * 100_000}]}
 

@@ -17,13 +17,13 @@ import httpx2
 import openai
 import pytest
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import StepError, StreamOverError
 from tokentape_fake_provider.hosting import InProcessProvider
 from tokentape_fake_provider.script.model import Error, Script, Text
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import End, Frame, Tape
 from tokentape_fake_provider.timing import Recorded, Stepped, Synthetic
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 PACKAGES = [httpx2, httpx]
 MESSAGES: Any = [{"role": "user", "content": "x"}]

@@ -19,10 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_fake_provider.metrics.histogram import Histogram
-from tokentape_fake_provider.metrics.metrics import OPEN, REQUESTS, Metrics
-from tokentape_fake_provider.metrics.numbers import Numbers, groups_in, shared_region
 from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.playback.metrics.histogram import Histogram
+from tokentape_fake_provider.playback.metrics.metrics import OPEN, REQUESTS, Metrics
+from tokentape_fake_provider.playback.metrics.numbers import Numbers, groups_in, shared_region
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded

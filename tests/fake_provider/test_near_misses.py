@@ -12,8 +12,8 @@ from inline_snapshot import snapshot
 from tokentape_fake_provider import Rule, Script
 from tokentape_fake_provider.hosting.in_process import InProcessProvider
 from tokentape_fake_provider.script.results import Embeddings
+from tokentape_fake_provider.sessions.matching.request_comparison import differences
 from tokentape_fake_provider.sessions.recording import Recording
-from tokentape_fake_provider.sessions.request_matching import differences
 from tokentape_fake_provider.tape import Frame, Tape
 
 pytestmark = pytest.mark.both_stores

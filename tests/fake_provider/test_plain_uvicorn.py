@@ -9,11 +9,11 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting import server_thread as server_module
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
 

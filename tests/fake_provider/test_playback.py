@@ -15,13 +15,13 @@ import msgspec
 import openai
 import pytest
 
-from tokentape_fake_provider.clock import ControlledClock, MonotonicClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.script.model import Script, Text
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import End, Frame, Tape
 from tokentape_fake_provider.timing import Recorded, Synthetic
+from tokentape_fake_provider.timing.clock import ControlledClock, MonotonicClock
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
 SSE = (("content-type", "text/event-stream"),)

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_provider.test_wires import ask_of
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.encoding.token_grouping import group_tokens
 from tokentape_fake_provider.errors import TimingError
@@ -38,6 +37,7 @@ from tokentape_fake_provider.timing import (
     retime,
     schedule,
 )
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_fake_provider.wires import WIRES, EncodedFrame, wire_named
 from tokentape_harness.conversion.response_decoder import decode_tape
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tokentape_fake_provider import Frame, Rule, Script, Tape
 from tokentape_fake_provider.app import App, create_app
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 JSON = b"application/json"

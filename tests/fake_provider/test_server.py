@@ -17,7 +17,6 @@ import pytest
 import requests
 
 import tokentape_fake_provider
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import FakeProviderError, PortInUseError, ServerStateError, UnsafeHostError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_local_authority, is_loopback
@@ -25,6 +24,7 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded, parse_timing
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 

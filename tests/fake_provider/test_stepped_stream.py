@@ -17,7 +17,6 @@ import pytest
 
 from tests.fake_provider.asks import ask_of
 from tokentape_fake_provider.app import create_app
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
@@ -30,6 +29,7 @@ from tokentape_fake_provider.script.model import Script, Text, ToolCall
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import End, Frame, Tape
 from tokentape_fake_provider.timing import Instant, Recorded, Stepped
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_fake_provider.wires import WIRES
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}

@@ -10,11 +10,11 @@ import msgspec
 
 from tests.fake_provider.test_repeated_answers import CHAT, new_app, post, recording
 from tokentape_fake_provider.app import create_app
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.gc_tuning import settle
 from tokentape_fake_provider.playback.player import _Player
 from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 MOST_OBJECTS = 60
 """A stream had 51 when this was written; one for each of its frames would be 270 more."""

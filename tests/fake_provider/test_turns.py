@@ -11,9 +11,9 @@ import pytest
 
 from tests.fake_provider.test_repeated_answers import CHAT, post
 from tokentape_fake_provider.app import create_app
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.event_loops.turns import NextTurn, Turns
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 
 async def turns_of(*calls: Callable[[], Awaitable[Any]]) -> list[int]:

@@ -16,11 +16,11 @@ from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.playback.connection import Connection
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.player import play, step_control
 from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 httptools_impl = pytest.importorskip("uvicorn.protocols.http.httptools_impl")
 

@@ -19,10 +19,10 @@ import pytest
 
 from tokentape import AsyncStreamedChatMessageIterator, ReasoningPart, StreamedChatMessageIterator, wrap
 from tokentape_fake_provider import Reasoning, Script, Text, ToolCall, Usage
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 with warnings.catch_warnings():

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from tokentape_fake_provider.answers.answer import Answer, error_answer
-from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection, WebSocketPlayer
+from tokentape_fake_provider.sessions.matching.request_comparison import message_difference
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint
-from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocketTape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import Clock
 from tokentape_fake_provider.wires import Wire
 
 # Codex then uses HTTP at once; any other status makes it try again.

@@ -13,7 +13,7 @@ from tokentape_fake_provider.control.api import METRICS_PATH, Api, Routes
 from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.responses import Refused
 from tokentape_fake_provider.errors import MissingExtraError, extra_needed
-from tokentape_fake_provider.metrics.metrics import (
+from tokentape_fake_provider.playback.metrics.metrics import (
     BETWEEN,
     BOUNDS,
     FAULTS,
@@ -23,7 +23,7 @@ from tokentape_fake_provider.metrics.metrics import (
     REQUESTS,
     TO_FIRST,
 )
-from tokentape_fake_provider.metrics.numbers import Name
+from tokentape_fake_provider.playback.metrics.numbers import Name
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.control.api import Api, Routes, whole_number
 from tokentape_fake_provider.control.journal import LONGEST_WAIT_S
 from tokentape_fake_provider.control.operation import operation
@@ -19,6 +18,7 @@ from tokentape_fake_provider.playback.by_hand import Cut
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream, StreamState
 from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.timing.clock import ControlledClock
 
 
 class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
-from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.timing.clock import Clock, MonotonicClock
 
 # RFC 2606 section 2: the name never resolves, so a client without our transport reaches no server.
 _URL: Final = "http://in-process.invalid"

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from tokentape_fake_provider.clock import Call, ControlledClock
 from tokentape_fake_provider.event_loops.futures import settle
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
+from tokentape_fake_provider.timing.clock import Call, ControlledClock
 
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 Problem = Literal["dropped", "reset", "read_timeout"]

@@ -12,12 +12,12 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from tokentape_fake_provider.app import App, create_app
-from tokentape_fake_provider.clock import ControlledClock, MonotonicClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.errors import ServerStateError, StepError
 from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
 from tokentape_fake_provider.event_loops.futures import running_loop
 from tokentape_fake_provider.hosting.in_process_exchange import BrokenError, Exchange, Head, Problem, scope_of
+from tokentape_fake_provider.timing.clock import ControlledClock, MonotonicClock
 
 _EXCEPTIONS: Final[dict[Problem, str]] = {
     "dropped": "RemoteProtocolError",

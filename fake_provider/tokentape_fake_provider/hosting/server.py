@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Final
 
 from tokentape_fake_provider.app import create_app
-from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.config import AppConfig, Worker
 from tokentape_fake_provider.errors import SettingError, UnsafeHostError
 from tokentape_fake_provider.hosting.provider import Provider
@@ -18,8 +17,8 @@ from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.api_key import as_keys
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
-from tokentape_fake_provider.metrics.metrics import Metrics
 from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.playback.metrics.metrics import Metrics
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.feed import EventKind
@@ -27,6 +26,7 @@ from tokentape_fake_provider.sessions.redis_store.connection import StoreAddress
 from tokentape_fake_provider.sessions.redis_store.store import RedisStore
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.timing.clock import Clock, MonotonicClock
 
 _TOKEN: Final = re.compile(r"[!-~]+")
 

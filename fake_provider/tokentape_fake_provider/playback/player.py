@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from tokentape_fake_provider.clock import Call, Clock
 from tokentape_fake_provider.event_loops.turns import NextTurn
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP, Connection
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, StepControl
 from tokentape_fake_provider.tape import Frame, Tape, retry_after
+from tokentape_fake_provider.timing.clock import Call, Clock
 
 # A body of up to this many bytes fits into the socket's buffers, so the server can't notice whether the client reads
 # it. A larger one is ended by a separate message.

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from tokentape_fake_provider.faults.registry import nearest
-from tokentape_fake_provider.matching.bounded_pattern import bounded_pattern
-from tokentape_fake_provider.sessions.request_matching import Difference, canonical
+from tokentape_fake_provider.http.bounded_pattern import bounded_pattern
+from tokentape_fake_provider.sessions.matching.request_comparison import Difference, canonical
 from tokentape_fake_provider.wires import served_names
 from tokentape_fake_provider.wires.prompt import Prompt, ToolResult
 from tokentape_fake_provider.wires.prompt_reader import read_prompt

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.matching.placeholders import Values
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import endpoint_for_path, named_in_path
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokentape_fake_provider.errors import UnreadableRecordingError
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.shape import shape_of
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.request_comparison import PREFERRED, Difference, differences, key_of
+from tokentape_fake_provider.sessions.matching.shape import shape_of
 from tokentape_fake_provider.sessions.recording import Recording
-from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
 from tokentape_fake_provider.wires import named_in_path
 
 # An unplayed recording with one different field ends the search: among thousands there often is one.

@@ -11,22 +11,21 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import SessionNameError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import as_faults
-from tokentape_fake_provider.matching.machine import this_machine
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.normalising import as_normalising
 from tokentape_fake_provider.playback.journal import Journal
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
+from tokentape_fake_provider.sessions.matching.machine import this_machine
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.normalising import as_normalising
+from tokentape_fake_provider.sessions.matching.request_comparison import differences, message_value
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore, Repetition
-from tokentape_fake_provider.sessions.request_matching import differences, message_value
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session_rules import SessionRules
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -37,6 +36,7 @@ from tokentape_fake_provider.sessions.stored_files import StoredFiles
 from tokentape_fake_provider.sessions.taken import Taken
 from tokentape_fake_provider.sessions.unplayed import Unplayed
 from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.tasks import Task, answers
 

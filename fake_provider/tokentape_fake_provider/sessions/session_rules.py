@@ -9,7 +9,7 @@ from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, C
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import as_script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
-from tokentape_fake_provider.sessions.request_matching import Difference
+from tokentape_fake_provider.sessions.matching.request_comparison import Difference
 from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.taken import Taken
 from tokentape_fake_provider.wires.tasks import answers

@@ -10,9 +10,9 @@ from msgspec import UNSET, UnsetType
 
 from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.faults.specification import Faults, as_faults
-from tokentape_fake_provider.matching.normalising import as_normalising
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Usage
+from tokentape_fake_provider.sessions.matching.normalising import as_normalising
 from tokentape_fake_provider.simulation.settings import Simulation, as_simulation
 from tokentape_fake_provider.timing import Instant, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dialects import DialectName, dialect_name

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from tokentape_fake_provider.matching.bounded_pattern import pattern_budget
+from tokentape_fake_provider.http.bounded_pattern import pattern_budget
 from tokentape_fake_provider.script.model import Choice, Item, Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.simulation.answer_text import answer_text, plain_text
 from tokentape_fake_provider.simulation.arguments import simulated_arguments

@@ -12,7 +12,7 @@ from math import ceil, floor, lcm
 from typing import Any, Final
 
 from tokentape_fake_provider.errors import SchemaError
-from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern
+from tokentape_fake_provider.http.bounded_pattern import BoundedPattern
 from tokentape_fake_provider.simulation.json_schema import Schema
 from tokentape_fake_provider.simulation.named_values import named_texts, number_range
 from tokentape_fake_provider.simulation.schema_check import is_multiple

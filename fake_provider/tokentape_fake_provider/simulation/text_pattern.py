@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
 from tokentape_fake_provider.errors import SchemaError
-from tokentape_fake_provider.matching.bounded_pattern import LONGEST_PATTERN, BoundedPattern
+from tokentape_fake_provider.http.bounded_pattern import LONGEST_PATTERN, BoundedPattern
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from tokentape_fake_provider.matching.machine import this_machine
+from tokentape_fake_provider.sessions.matching.machine import this_machine
 from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.files import find_cassettes
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.messages import counted
@@ -20,7 +21,6 @@ from tokentape_harness.cli.options import Json, RedactHeaders, RedactPaths, Reda
 from tokentape_harness.errors import CassetteError, CassetteWarning, UsageError
 from tokentape_harness.lint import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
 from tokentape_harness.redaction import RedactionRules, redact_text
-from tokentape_harness.testing.recordings import find_cassettes
 
 
 def check(

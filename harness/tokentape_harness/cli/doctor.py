@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.files import find_cassettes
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.cli.options import Json
 from tokentape_harness.doctor.change import parse_variation
@@ -23,7 +24,7 @@ from tokentape_harness.doctor.diagnosis import Diagnosis, Limits, diagnose
 from tokentape_harness.doctor.report import is_pytest, lines_of, replay_command, report_fields, write_cassettes
 from tokentape_harness.doctor.runners import CommandRunner, OnRun, diagnose_pytest
 from tokentape_harness.errors import UsageError
-from tokentape_harness.testing.recordings import find_cassettes, load_recordings
+from tokentape_harness.testing.recordings import load_recordings
 
 _UNSOUND = ("found", "flaky", "failing")
 

@@ -12,11 +12,13 @@ from typing import Annotated
 import typer
 
 from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.files import find_cassettes
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cassettes.writer import write_atomically
 from tokentape_harness.cli.messages import FAILED, counted, print_error
 from tokentape_harness.cli.options import Json, RedactHeaders, RedactPaths, RedactTexts, redaction_rules
-from tokentape_harness.drift import (
+from tokentape_harness.errors import UsageError
+from tokentape_harness.lint.drift import (
     SEVERITIES,
     Budget,
     Outcome,
@@ -27,9 +29,7 @@ from tokentape_harness.drift import (
     summary,
     update_cassettes,
 )
-from tokentape_harness.errors import UsageError
 from tokentape_harness.recording.clock import SystemClock
-from tokentape_harness.testing.recordings import find_cassettes
 
 NOT_COMPARED = 3
 

@@ -16,13 +16,13 @@ from tokentape import TokentapeError
 from tokentape_fake_provider.timing import Pauses, Profile
 from tokentape_fake_provider.wires import wire_named
 from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.files import find_cassettes
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cassettes.writer import report_file
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.cli.options import Json
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.profiles import Observed, format_profile, learn_profile, observed_stream, write_profile
-from tokentape_harness.testing.recordings import find_cassettes
 
 # 100 values of a single distribution hardly ever have a distance as large as this.
 _FITS_BADLY = 0.15

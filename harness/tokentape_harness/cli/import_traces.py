@@ -11,6 +11,7 @@ import typer
 
 from tokentape import TokentapeError
 from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.files import SUFFIXES
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.cassettes.writer import report_file, write_atomically, write_cassette
 from tokentape_harness.cli.messages import counted
@@ -19,7 +20,6 @@ from tokentape_harness.conversion import script_of
 from tokentape_harness.conversion.traces import READERS, Imported, format_pytest, import_exchange, read_traces
 from tokentape_harness.errors import TraceError, UsageError
 from tokentape_harness.redaction import RedactionRules, redact_all
-from tokentape_harness.testing.recordings import SUFFIXES
 
 _SHOWN = 100
 

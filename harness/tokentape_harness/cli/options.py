@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from tokentape_fake_provider.matching.normalising import CLASSES
+from tokentape_fake_provider.sessions.matching.normalising import CLASSES
 from tokentape_harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from tokentape_fake_provider.matching.normalising import Normalising
+    from tokentape_fake_provider.sessions.matching.normalising import Normalising
     from tokentape_harness.redaction import RedactionRules
 
 WireName = Annotated[
@@ -142,7 +142,7 @@ def normalising(
     off: Sequence[str] | None, ignore_path: Sequence[str] | None, ignore_text: Sequence[str] | None
 ) -> Normalising:
     """What is ignored when requests are compared: the project's settings with these on top. Raises `UsageError`."""
-    from tokentape_harness.project_settings import project_normalising
+    from tokentape_harness.testing.project_settings import project_normalising
 
     names = [name.strip() for names in off or () for name in names.split(",")]
     if unknown := next((name for name in names if name not in ("all", *CLASSES)), None):

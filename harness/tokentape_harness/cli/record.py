@@ -33,7 +33,7 @@ from tokentape_harness.cli.options import (
 from tokentape_harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from tokentape_harness.proxy import RecordingProxy
+    from tokentape_harness.recording.proxy import RecordingProxy
 
 # vcrpy imports clients to patch them, and the proxy's own client trio: 0.4 s of CPU.
 _UNUSED: Final = (
@@ -118,12 +118,12 @@ def record(
     # In a process of others, such as tests, the packages may be needed later.
     unused = () if context.obj is not True else _UNUSED if mode != "none" else (*_UNUSED, "httpx2")
     with gc_paused(), hidden(unused):
-        from tokentape_harness.proxy import RecordingProxy, recorded_upstreams, upstreams_of
-        from tokentape_harness.proxy.signing import is_aws
+        from tokentape_harness.recording.proxy import RecordingProxy, recorded_upstreams, upstreams_of
+        from tokentape_harness.recording.proxy.signing import is_aws
         from tokentape_harness.redaction import secrets_of_environment
 
         if mode != "none":
-            import tokentape_harness.proxy.forwarder  # noqa: F401
+            import tokentape_harness.recording.proxy.forwarder  # noqa: F401
     if context.obj is True:
         # Threads that compare long requests let the event loop run sooner. On a busy machine, ten streams that began
         # together were recorded late by half as much (measured).

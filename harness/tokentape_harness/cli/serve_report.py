@@ -9,7 +9,7 @@ from typing import Final
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.registry import SessionRegistry
-from tokentape_harness.proxy.totals import Totals
+from tokentape_harness.recording.proxy.totals import Totals
 from tokentape_harness.redaction import redact_text
 
 # A model, or the refusal of one, where a recording would have answered.

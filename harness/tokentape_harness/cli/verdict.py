@@ -16,8 +16,8 @@ from tokentape_fake_provider.verdict.judge import judge
 from tokentape_harness import terminal_text
 from tokentape_harness.cli.options import Json
 from tokentape_harness.errors import UsageError
-from tokentape_harness.project_settings import project_settings
 from tokentape_harness.testing.control_api import ControlApi
+from tokentape_harness.testing.project_settings import project_settings
 from tokentape_harness.testing.verdicts.case import JudgedCase
 from tokentape_harness.testing.verdicts.files import write_verdicts
 from tokentape_harness.testing.verdicts.saved_journal import ROUTE, entries_of, read_journal

@@ -16,7 +16,7 @@ from typing import Final
 
 from tokentape_fake_provider.config import Worker
 from tokentape_fake_provider.errors import PortInUseError
-from tokentape_fake_provider.metrics.numbers import shared_region
+from tokentape_fake_provider.playback.metrics.numbers import shared_region
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.errors import UsageError
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tokentape import TokentapeError
-from tokentape_fake_provider.matching.machine import Machine
+from tokentape_fake_provider.sessions.matching.machine import Machine
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.chunks import format_ms
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, header_values

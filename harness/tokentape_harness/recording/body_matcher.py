@@ -15,9 +15,9 @@ from weakref import WeakKeyDictionary
 import msgspec
 from vcr import matchers
 
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.shape import Shape, shape_of
-from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.request_comparison import PREFERRED, Difference, differences, key_of
+from tokentape_fake_provider.sessions.matching.shape import Shape, shape_of
 from tokentape_harness.recording.redactor import plain_request
 from tokentape_harness.redaction.redact import plain_body
 from tokentape_harness.redaction.rules import PLACEHOLDER
@@ -41,8 +41,8 @@ class Level(IntEnum):
 class BodyMatcher:
     """A matcher for vcrpy: the JSON bodies of two POST requests must be the same.
 
-    `tokentape_fake_provider.sessions.request_matching` decides which fields count, the `normaliser` what is volatile in
-    them. Bodies that are not JSON are not compared.
+    `tokentape_fake_provider.sessions.matching` decides which fields count (`request_comparison`), and what is volatile
+    in them (`normaliser`). Bodies that are not JSON are not compared.
     """
 
     def __init__(self, normaliser: Normaliser) -> None:

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_fake_provider.matching.json_path import is_json_path
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.regions import Region, mapped
-from tokentape_fake_provider.sessions.request_matching import ABSENT, Difference, differences
+from tokentape_fake_provider.sessions.matching.json_path import is_json_path
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.regions import Region, mapped
+from tokentape_fake_provider.sessions.matching.request_comparison import ABSENT, Difference, differences
 
 RECORD: Final = "--mode new_episodes records it"
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")

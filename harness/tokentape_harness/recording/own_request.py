@@ -7,7 +7,7 @@ from functools import cached_property
 
 from vcr.request import Request
 
-from tokentape_fake_provider.matching.normaliser import Named, Normaliser
+from tokentape_fake_provider.sessions.matching.normaliser import Named, Normaliser
 from tokentape_harness.cassettes import model
 from tokentape_harness.recording.redactor import plain_request
 from tokentape_harness.recording.vcr_request import VcrRequest

@@ -14,7 +14,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException, UnhandledHTTPRe
 from vcr.record_mode import RecordMode
 from vcr.request import Request
 
-from tokentape_fake_provider.sessions.request_matching import message_difference
+from tokentape_fake_provider.sessions.matching.request_comparison import message_difference
 from tokentape_fake_provider.sessions.variation import current_variation
 from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocket
 from tokentape_harness.cassettes.model import Response

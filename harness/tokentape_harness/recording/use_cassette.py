@@ -18,11 +18,10 @@ from vcr.cassette import Cassette
 from vcr.persisters.filesystem import FilesystemPersister
 from vcr.record_mode import RecordMode
 
-from tokentape_fake_provider.matching.machine import this_machine
-from tokentape_fake_provider.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.machine import this_machine
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
 from tokentape_harness.cassettes.age import parse_age
 from tokentape_harness.errors import UnplayedRecordingError, UsageError
-from tokentape_harness.project_settings import Normalise, project_normalising
 from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, body
 from tokentape_harness.recording.clock import RecordingClock, SystemClock
 from tokentape_harness.recording.patches import patched, skipped_patchers
@@ -33,6 +32,7 @@ from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.search import search_by_first_difference
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_logs
+from tokentape_harness.testing.project_settings import Normalise, project_normalising
 
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -12,8 +12,8 @@ from itertools import accumulate, chain
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
-from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern
-from tokentape_fake_provider.matching.json_path import Path
+from tokentape_fake_provider.http.bounded_pattern import BoundedPattern
+from tokentape_fake_provider.sessions.matching.json_path import Path
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
-from tokentape_fake_provider.matching.json_path import Key, Path
+from tokentape_fake_provider.sessions.matching.json_path import Key, Path
 
 # A string may be cut off, since a stream can break inside an event. Other text is skipped, such as the field name of
 # each further data line of an SSE event.

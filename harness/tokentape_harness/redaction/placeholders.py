@@ -12,10 +12,10 @@ from typing import Final, get_args
 
 import msgspec
 
-from tokentape_fake_provider.matching.machine import Machine
-from tokentape_fake_provider.matching.normaliser import Named, Normaliser
-from tokentape_fake_provider.matching.normalising import Normalising
-from tokentape_fake_provider.matching.placeholders import (
+from tokentape_fake_provider.sessions.matching.machine import Machine
+from tokentape_fake_provider.sessions.matching.normaliser import Named, Normaliser
+from tokentape_fake_provider.sessions.matching.normalising import Normalising
+from tokentape_fake_provider.sessions.matching.placeholders import (
     ESCAPES,
     Found,
     Values,
@@ -25,7 +25,7 @@ from tokentape_fake_provider.matching.placeholders import (
     value_of,
     with_placeholders,
 )
-from tokentape_fake_provider.sessions.request_matching import message_value
+from tokentape_fake_provider.sessions.matching.request_comparison import message_value
 from tokentape_fake_provider.tape import Sender
 from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response
 from tokentape_harness.redaction.body_text import BodyPiece, raw_pieces

@@ -10,14 +10,14 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from tokentape_fake_provider.errors import PatternTimeoutError
-from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern, bounded_pattern, pattern_budget
-from tokentape_fake_provider.matching.json_path import Path, is_json_path, matches
+from tokentape_fake_provider.http.bounded_pattern import BoundedPattern, bounded_pattern, pattern_budget
 from tokentape_fake_provider.playback.secret_names import (
     holds_headers,
     is_secret_member,
     is_secret_name,
     is_secret_parameter,
 )
+from tokentape_fake_provider.sessions.matching.json_path import Path, is_json_path, matches
 from tokentape_harness.errors import UsageError
 from tokentape_harness.redaction.text_rules import TEXT_RULES, TextRule
 

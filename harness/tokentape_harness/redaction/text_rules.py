@@ -12,7 +12,7 @@ from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from tokentape_fake_provider.matching.bounded_pattern import BoundedPattern
+from tokentape_fake_provider.http.bounded_pattern import BoundedPattern
 from tokentape_fake_provider.playback.randomness import is_random
 from tokentape_fake_provider.playback.secret_names import is_secret_name, is_secret_parameter
 

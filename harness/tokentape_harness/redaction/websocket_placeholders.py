@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import msgspec
 
-from tokentape_fake_provider.matching.normaliser import Named, Normaliser
-from tokentape_fake_provider.matching.placeholders import Values, with_placeholders
-from tokentape_fake_provider.sessions.request_matching import message_value
+from tokentape_fake_provider.sessions.matching.normaliser import Named, Normaliser
+from tokentape_fake_provider.sessions.matching.placeholders import Values, with_placeholders
+from tokentape_fake_provider.sessions.matching.request_comparison import message_value
 from tokentape_fake_provider.tape import WebSocket, WebSocketFrame
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Response, StreamRecord

@@ -12,11 +12,11 @@ from tokentape_fake_provider.sessions.rules_file.problem import Path as Document
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.setup import Setup
+from tokentape_harness.cassettes.files import find_cassettes, is_hidden
 from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import read_file
 from tokentape_harness.errors import CassetteError, FileProblem, HarnessError, RulesFileError, UsageError
-from tokentape_harness.rules_files import SUFFIXES, PlacedRules, kind_of, not_served, parse_rules
-from tokentape_harness.testing.recordings import find_cassettes, is_hidden
+from tokentape_harness.served_files.rules_files import SUFFIXES, PlacedRules, kind_of, not_served, parse_rules
 
 ReadRecordings: TypeAlias = Callable[[Path], list[Recording]]
 

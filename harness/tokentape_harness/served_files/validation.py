@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tokentape_harness.cassettes.files import find_cassettes
 from tokentape_harness.cassettes.reader import parse_cassette, read_file
 from tokentape_harness.errors import CassetteError, FileProblem, RulesFileError
-from tokentape_harness.rules_files import SUFFIXES, Kind, kind_of, not_served, parse_rules
+from tokentape_harness.served_files.rules_files import SUFFIXES, Kind, kind_of, not_served, parse_rules
 from tokentape_harness.served_files.state import ServedFiles
-from tokentape_harness.testing.recordings import find_cassettes
 
 _PLACE: Final = re.compile(r"(.*?)\(?line (\d+), column (\d+): (.*)", re.DOTALL)
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tokentape import ChatOutput
+from tokentape_harness.cassettes.files import cassette_folders, locate_cassette
 from tokentape_harness.errors import HarnessError, UsageError
 from tokentape_harness.sweep.matrix import Matrix
 from tokentape_harness.sweep.outcome import FAIL_ON, OUTCOMES, CellResult, Outcome, checked_outcomes, judge
@@ -18,7 +19,6 @@ from tokentape_harness.sweep.plan import PLACES, Cell, Plan, plan_sweep
 from tokentape_harness.sweep.session_setup import REAL_MS, set_up_session, settled
 from tokentape_harness.sweep.subject import Subject, read_subject
 from tokentape_harness.testing.fake_provider import FakeProvider
-from tokentape_harness.testing.recordings import cassette_folders, locate_cassette
 
 MARKER: Final = "fault_sweep"
 PROPERTY: Final = "fault_sweep"

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, overload
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.faults import Fault, Faults, as_fault, as_faults
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.playback.journal import Entry, Journal
@@ -21,15 +20,17 @@ from tokentape_fake_provider.sessions.rules_file import RulesFile
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_fake_provider.wires.openai_dialects import DialectName
+from tokentape_harness.cassettes.files import find_cassettes, locate_cassette
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import ScriptWarning, UsageError
-from tokentape_harness.project_settings import project_settings
-from tokentape_harness.rules_files import load_rules
+from tokentape_harness.served_files.rules_files import load_rules
 from tokentape_harness.testing.client_assertions import ClientBehaviour
 from tokentape_harness.testing.conversation import Step, checked_scripts
 from tokentape_harness.testing.expectations import Expectations, ExpectedRequest
-from tokentape_harness.testing.recordings import find_cassettes, load_recordings, locate_cassette, recordings_as
+from tokentape_harness.testing.project_settings import project_settings
+from tokentape_harness.testing.recordings import load_recordings, recordings_as
 from tokentape_harness.testing.remote import RemoteSession
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tokentape_fake_provider.http.request_body import parse_body
-from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP
+from tokentape_fake_provider.sessions.matching.placeholders import Values
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.tape import Frame, Tape, WebSocketTape
 from tokentape_fake_provider.wires import served_at, wire_for_path
@@ -21,14 +20,12 @@ from tokentape_harness.cassettes.content_coding import ContentCodingError, decod
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Request, Response, header_values
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
+from tokentape_harness.errors import CassetteError
 from tokentape_harness.redaction.placeholders import placeholders_of, with_response_values
 from tokentape_harness.redaction.websocket_placeholders import with_websocket_values
 
 if TYPE_CHECKING:
     from tokentape_harness.conversion.loss import Loss
-
-SUFFIXES = (".yaml", ".yml", ".json")
 
 # Headers of the recorded connection, of its server, and of the content coding that was removed.
 _NOT_REPLAYED = HOP_BY_HOP | {"alt-svc"}
@@ -68,52 +65,6 @@ def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple
             found.append(msgspec.structs.replace(recording, prompt=prompt, script=transcoded.script))
             losses += transcoded.losses
     return found, counted(losses)
-
-
-def find_cassettes(paths: Iterable[str | Path], suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
-    """The cassette files of these paths: each file, and all with these suffixes below each folder, sorted.
-
-    Files and folders in a folder whose names begin with a dot are left out. Raises `CassetteNotFoundError` for a
-    path that does not exist, `UsageError` for a folder without cassettes.
-    """
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix in suffixes and not is_hidden(file, path))
-            if not inside:
-                what = "cassettes" if suffixes == SUFFIXES else "cassettes or rules files"
-                raise UsageError(f"{path}: no {what} in this folder ({', '.join(suffixes)}): check the path")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
-            raise CassetteNotFoundError("no such cassette or folder: check the path", path=path)
-    return list(dict.fromkeys(found))
-
-
-def is_hidden(path: Path, folder: Path) -> bool:
-    """Whether a path below a folder has a part that begins with a dot."""
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def cassette_folders(test: Path, root: Path) -> list[Path]:
-    """The folders where a test file's cassettes are looked up; `cassettes/<module>` is pytest-recording's layout."""
-    beside = test.parent
-    return [beside, beside / "cassettes", beside / "cassettes" / test.stem, root, root / "cassettes"]
-
-
-def locate_cassette(name: Path, folders: Sequence[Path], exists: Callable[[Path], bool] = Path.exists) -> Path:
-    """The first path of this name in the folders, as it is or with a cassette's suffix.
-
-    Raises `CassetteNotFoundError`.
-    """
-    places = [folder / name for folder in folders] or [name]
-    for place in places:
-        for suffix in ("", *SUFFIXES):
-            if exists(path := Path(f"{place}{suffix}")):
-                return path
-    searched = ", ".join(dict.fromkeys(str(place.parent) for place in places))
-    raise CassetteNotFoundError(f"no such cassette in {searched}: check the name", path=name)
 
 
 def tape_of(response: Response) -> Tape:

@@ -10,7 +10,6 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control.journal import JournalPage
 from tokentape_fake_provider.hosting.provider import Provider
@@ -23,6 +22,7 @@ from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Check, Que
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.unplayed import Unplayed
 from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_harness.testing.control_api import ControlApi, not_remote
 from tokentape_harness.testing.remote_streams import RemoteStreams
 from tokentape_harness.testing.verdicts.saved_journal import ROUTE, entries_of

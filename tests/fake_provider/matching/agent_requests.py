@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tokentape_fake_provider.matching.machine import Machine
+from tokentape_fake_provider.sessions.matching.machine import Machine
 
 HERE = Machine("/home/alice/work/app", "/home/alice", "/tmp", "alice", "alice-laptop-7", "alice@own.example")
 THERE = Machine("/srv/ci/build/9/other", "/root", "/var/tmp", "root", "ci-44", "")

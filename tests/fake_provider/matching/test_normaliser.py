@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tests.corpus import all_items
 from tests.fake_provider.matching.agent_requests import HERE, THERE, WIRES, meanings, request, with_option
 from tokentape_fake_provider.errors import SettingError
-from tokentape_fake_provider.matching.machine import Machine
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.normalising import CLASSES, Normalising, as_normalising
-from tokentape_fake_provider.matching.shape import shape_of
-from tokentape_fake_provider.matching.volatile import chosen_patterns, normal_text
-from tokentape_fake_provider.sessions.request_matching import differences, key_of
+from tokentape_fake_provider.sessions.matching.machine import Machine
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.normalising import CLASSES, Normalising, as_normalising
+from tokentape_fake_provider.sessions.matching.request_comparison import differences, key_of
+from tokentape_fake_provider.sessions.matching.shape import shape_of
+from tokentape_fake_provider.sessions.matching.volatile import chosen_patterns, normal_text
 
 
 def normal(body: Any, machine: Machine = HERE, settings: Normalising = Normalising()) -> Any:  # noqa: B008 - frozen

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from tokentape_fake_provider.matching.machine import Machine, is_usable, this_machine
-from tokentape_fake_provider.matching.placeholders import (
+from tokentape_fake_provider.sessions.matching.machine import Machine, is_usable, this_machine
+from tokentape_fake_provider.sessions.matching.placeholders import (
     Values,
     find_values,
     free_names,

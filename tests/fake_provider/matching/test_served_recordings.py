@@ -10,12 +10,12 @@ from inline_snapshot import snapshot
 
 from tests.fake_provider.matching.agent_requests import HERE, THERE, request
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.normalising import Normalising
-from tokentape_fake_provider.matching.placeholders import Values
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.normalising import Normalising
+from tokentape_fake_provider.sessions.matching.placeholders import Values
+from tokentape_fake_provider.sessions.matching.request_comparison import message_difference
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
-from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_fake_provider.tape import Frame, Tape
 
 PATH = "/v1/chat/completions"

@@ -17,9 +17,9 @@ import requests
 
 from tests.record.sdk_answers import ANSWERS
 from tokentape import ProviderError, StreamedChatMessageIterator, TokentapeError, stream_response
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_harness import FakeProvider, read_cassette, use_cassette
 from tokentape_harness.cassettes.model import Interaction
 from tokentape_harness.conversion.response_decoder import decode_response

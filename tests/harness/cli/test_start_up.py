@@ -63,7 +63,7 @@ def test_patterns_are_compiled_when_they_are_used() -> None:
         "import re, sys; compiled = []; real = re.compile\n"
         "re.compile = lambda pattern, *flags: compiled.append(pattern) or real(pattern, *flags)\n"
         "from tokentape_harness.redaction import text_rules\n"
-        "from tokentape_fake_provider.matching import surroundings, volatile\n"
+        "from tokentape_fake_provider.sessions.matching import surroundings, volatile\n"
         "late = [rule.regex for rule in (*text_rules.TEXT_RULES, *volatile._PATTERNS, *surroundings._BLOCKS)]\n"
         "print(len(late), len(set(late) & set(compiled)))"
     )

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from tokentape_fake_provider.matching.machine import Machine
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.normalising import as_normalising
-from tokentape_fake_provider.sessions.request_matching import differences
+from tokentape_fake_provider.sessions.matching.machine import Machine
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.normalising import as_normalising
+from tokentape_fake_provider.sessions.matching.request_comparison import differences
 from tokentape_harness.recording.explanation import explained
 
 NORMALISER = Normaliser(as_normalising(True), Machine())

@@ -11,7 +11,7 @@ from bench.upstream import CHUNKS, chunked_answer
 from tokentape_fake_provider import Frame, Tape
 from tokentape_fake_provider.wires import wire_named
 from tokentape_harness import read_cassette, use_cassette
-from tokentape_harness.proxy import RecordingProxy, upstreams_of
+from tokentape_harness.recording.proxy import RecordingProxy, upstreams_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tests.aws_frames import event as aws_event
 from tests.fake_provider.matching.agent_requests import HERE, THERE, request
-from tokentape_fake_provider.matching import machine as machine_module
-from tokentape_fake_provider.matching.machine import Machine, this_machine
-from tokentape_fake_provider.matching.normaliser import Normaliser
-from tokentape_fake_provider.matching.normalising import Normalising
-from tokentape_fake_provider.matching.placeholders import values_of
+from tokentape_fake_provider.sessions.matching import machine as machine_module
+from tokentape_fake_provider.sessions.matching.machine import Machine, this_machine
+from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
+from tokentape_fake_provider.sessions.matching.normalising import Normalising
+from tokentape_fake_provider.sessions.matching.placeholders import values_of
 from tokentape_harness import MismatchError, read_cassette, use_cassette
 from tokentape_harness.cassettes.chunks import Chunk, split_by_sizes
 from tokentape_harness.cassettes.model import Interaction, Request, Response, StreamRecord

@@ -16,10 +16,10 @@ import pytest
 import requests
 import urllib3
 
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing.clock import ControlledClock
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.lint import inspect_cassette
 

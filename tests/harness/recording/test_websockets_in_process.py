@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from tests.harness.proxy.websocket_server import ScriptedServer
+from tests.harness.recording.proxy.websocket_server import ScriptedServer
 from tokentape_harness import use_cassette
 from tokentape_harness.errors import CassetteWarning
 from tokentape_harness.recording.recorder import MismatchError

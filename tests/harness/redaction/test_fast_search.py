@@ -13,8 +13,8 @@ from vcr.request import Request
 
 from tokentape_harness.cassettes.model import Interaction, Response
 from tokentape_harness.cassettes.model import Request as RecordedRequest
-from tokentape_harness.recording import use_cassette
 from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.recording.use_cassette import use_cassette
 from tokentape_harness.redaction import DEFAULT_RULES, redact
 from tokentape_harness.redaction import body as redaction_body
 from tokentape_harness.redaction.body import find_spans

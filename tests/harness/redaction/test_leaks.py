@@ -22,7 +22,7 @@ from tests.aws_frames import chunk, event
 from tests.harness.cli.test_cli import run as run
 from tests.http_server import QuietHandler, serving
 from tokentape_harness import read_cassette
-from tokentape_harness.recording import use_cassette
+from tokentape_harness.recording.use_cassette import use_cassette
 from tokentape_harness.redaction import DEFAULT_RULES
 
 # Of forms that are known, and of none: those are only known as the credentials of their own requests.

@@ -16,7 +16,7 @@ import pytest
 from tests.http_server import QuietHandler, serving
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Interaction, RecordedError, Request, Response, StreamRecord
-from tokentape_harness.recording import use_cassette
+from tokentape_harness.recording.use_cassette import use_cassette
 from tokentape_harness.redaction import DEFAULT_RULES, PLACEHOLDER, find_secrets, redact, redact_request, redact_text
 
 # What follows no rule of a provider, and what does.

@@ -8,10 +8,11 @@ import pytest
 
 from tokentape_fake_provider.tape import Frame
 from tokentape_harness.cassettes.chunks import Chunk
+from tokentape_harness.cassettes.files import find_cassettes
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response, StreamRecord
 from tokentape_harness.cassettes.writer import write_cassette
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
-from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_of, tape_of
+from tokentape_harness.testing.recordings import load_recordings, recordings_of, tape_of
 
 LENGTH = (("Content-Length", "4"), ("Connection", "keep-alive"), ("Transfer-Encoding", "chunked"), ("X-Id", "7"))
 

@@ -17,8 +17,8 @@ from tokentape_fake_provider.verdict.finding import Finding, Verdict
 from tokentape_fake_provider.verdict.judge import judge
 from tokentape_fake_provider.verdict.settings import VerdictSettings
 from tokentape_harness import FakeProvider
-from tokentape_harness.project_settings import project_settings
 from tokentape_harness.testing.client_assertions import ClientBehaviour
+from tokentape_harness.testing.project_settings import project_settings
 from tokentape_harness.testing.remote import RemoteProvider
 from tokentape_harness.testing.verdicts.saved_journal import entries_of, read_journal
 

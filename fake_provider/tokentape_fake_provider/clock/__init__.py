@@ -1,9 +1,0 @@
-"""The clocks that pace playback."""
-
-from __future__ import annotations
-
-from tokentape_fake_provider.clock.controlled import ControlledClock
-from tokentape_fake_provider.clock.monotonic import MonotonicClock
-from tokentape_fake_provider.clock.protocol import Call, Clock
-
-__all__ = ["Call", "Clock", "ControlledClock", "MonotonicClock"]
