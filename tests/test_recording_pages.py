@@ -12,7 +12,6 @@ import yaml
 from tests.pages import REPOSITORY, block_with, code_blocks, page_text, run
 from tokentape_fake_provider.tape import End
 from tokentape_harness import FakeProvider, read_cassette, use_cassette
-from tokentape_harness.conversion import transcode
 from tokentape_harness.lint import PROBLEM_KINDS
 from tokentape_harness.recording.proxy.server import MODES
 from tokentape_harness.recording.use_cassette import Options
@@ -107,7 +106,7 @@ def test_the_python_of_transcoding(fake_provider: FakeProvider) -> None:
     run(block_with(TRANSCODING, "wire=").replace("openai.yaml", "text.yaml"), fake_provider=fake_provider)
     (interaction,) = read_cassette(folder / "text.yaml")
     block = block_with(TRANSCODING, "transcode(interaction")
-    run(block, transcode=transcode, interaction=interaction)
+    run(block, interaction=interaction)
 
 
 def test_a_recording_that_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

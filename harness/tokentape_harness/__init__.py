@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from tokentape_harness.cassettes.reader import parse_cassette, read_cassette
     from tokentape_harness.cassettes.writer import format_cassette, write_cassette
+    from tokentape_harness.conversion.transcode import transcode
     from tokentape_harness.recording.recorder import MismatchError
     from tokentape_harness.recording.use_cassette import use_cassette
     from tokentape_harness.redaction import DEFAULT_RULES, secrets_of_environment
@@ -54,6 +55,7 @@ __all__ = [
     "recordings_of",
     "sdk_environment",
     "secrets_of_environment",
+    "transcode",
     "use_cassette",
     "write_cassette",
 ]
@@ -80,6 +82,7 @@ _LAZY = {
     "recordings_of": "testing.recordings",
     "sdk_environment": "testing.sdk_environment",
     "secrets_of_environment": "redaction",
+    "transcode": "conversion.transcode",
     "use_cassette": "recording.use_cassette",
     "write_cassette": "cassettes.writer",
 }
