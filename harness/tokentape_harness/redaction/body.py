@@ -18,7 +18,7 @@ from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, unit_span
-from tokentape_harness.redaction.leaf_groups import body_strings, leaf_groups
+from tokentape_harness.redaction.leaf_groups import body_strings, known_parts, leaf_groups
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, own_matches
 from tokentape_harness.redaction.searched import SearchedTexts, digest_of
@@ -117,19 +117,18 @@ def _redacted(
 
 def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
     """The text rules that may match the text, each with those of its hints that the text has."""
-    if not text_rules:
-        return []
-    held = frozenset[str]()
-    if '"' in text or len(text) > _LARGE:
-        # No hint contains a quotation mark, and most strings of a stream are in each of its events.
-        parts = set(text.split('"'))
-        blobs = [part for part in parts if len(part) > _LARGE and _BASE64.fullmatch(part)]
-        for blob in blobs:
-            parts.remove(blob)
-            parts.update((blob[:_END], blob[-_END:]))
-        keys = tuple(exact for rule in text_rules for exact in rule.exact if exact.isalnum()) if blobs else ()
-        held = frozenset(key for blob in blobs for key in _held(blob, keys))
-        text = '"'.join(parts)
+    # No hint contains a quotation mark, and most strings of a stream are in each of its events.
+    return _candidates_among(set(text.split('"')), text_rules) if text_rules else []
+
+
+def _candidates_among(parts: set[str], text_rules: Sequence[TextRule]) -> list[TextRule]:
+    """The text rules that may match a text with these parts between its quotation marks."""
+    blobs = [part for part in parts if len(part) > _LARGE and _BASE64.fullmatch(part)]
+    if blobs:
+        parts = parts.difference(blobs).union(*((blob[:_END], blob[-_END:]) for blob in blobs))
+    keys = tuple(exact for rule in text_rules for exact in rule.exact if exact.isalnum()) if blobs else ()
+    held = frozenset(key for blob in blobs for key in _held(blob, keys))
+    text = '"'.join(parts)
     lower = text.lower()
     hints = _hints(_Same(text_rules))
     found = dict[int, list[str]]()
@@ -272,17 +271,22 @@ def _in_parameters(body: bytes, content_type: str, rules: RedactionRules, note: 
 
 
 def _in_text(body: bytes, content_type: str, rules: RedactionRules, note: Found, _: bool) -> list[Edit]:
-    return _in_pieces(raw_pieces(body, content_type), rules, note)
+    parts = known_parts(body, content_type) if rules.text else None
+    candidates = None if parts is None else _candidates_among(parts, rules.text)
+    return _in_pieces(raw_pieces(body, content_type), rules, note, candidates)
 
 
 def _in_frame_headers(body: bytes, content_type: str, rules: RedactionRules, note: Found, _: bool) -> list[Edit]:
     return _in_pieces(header_pieces(body, content_type), rules, note)
 
 
-def _in_pieces(pieces: Iterable[BodyPiece], rules: RedactionRules, note: Found) -> list[Edit]:
+def _in_pieces(
+    pieces: Iterable[BodyPiece], rules: RedactionRules, note: Found, candidates: Sequence[TextRule] | None = None
+) -> list[Edit]:
     edits = list[Edit]()
     for piece in pieces:
-        spans = [span for span in find_spans(piece.text, rules) if not _is_filler(piece.text[span.start : span.end])]
+        found = find_spans(piece.text, rules, candidates)
+        spans = [span for span in found if not _is_filler(piece.text[span.start : span.end])]
         for span in spans:
             note(span.rule)
         edits += piece.edited([TextEdit(span.start, span.end, PLACEHOLDER) for span in spans])
@@ -295,8 +299,8 @@ def _is_filler(text: str) -> bool:
 
 
 def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Found, sent: bool) -> list[Edit]:
-    pieces, joined = body_strings(body, content_type)
-    if not rules.json_paths and joined is not None and _has_no_secret(joined, len(pieces), rules, sent):
+    pieces, strings = body_strings(body, content_type)
+    if not rules.json_paths and strings is not None and _has_no_secret(strings.groups, len(pieces), rules, sent):
         return []
     groups, others = leaf_groups(pieces)
     edits: dict[int, list[TextEdit]] = {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from tokentape_fake_provider.sessions.matching.json_path import Key, Path
@@ -89,6 +90,13 @@ class StringGroup(NamedTuple):
     values: list[str]
 
 
+class JsonStrings(NamedTuple):
+    """The strings of JSON texts by their groups, and the distinct parts between the quotation marks of all texts."""
+
+    groups: list[StringGroup]
+    parts: set[str]
+
+
 _Found: TypeAlias = dict[tuple[str, ...], dict[str, StringGroup]]
 
 
@@ -105,20 +113,27 @@ _decode: Any = json.JSONDecoder(
 _AFTER = " \t\r\n,]"
 
 
-def string_groups(documents: Iterable[tuple[str, int]]) -> list[StringGroup] | None:
-    """The strings of `leaves` in each text from its offset, by their groups, many times faster, but not their places.
+def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonStrings | None:
+    """The strings of `leaves` in each text from its start, by their groups, many times faster, but not their places.
 
     `None` if a text is not JSON as a parser wants it, or nested too deep.
     """
     found: _Found = {}
+    distinct = set[str]()
     shape: _Shape | None = None
-    before = list[str]()
+    before, seam = list[str](), list[str]()
     try:
-        for text, start in documents:
-            if start == len(text):
-                continue
+        for text in texts:
             parts = text.split('"')
+            seam.append(parts[0])
+            if len(parts) > 1:
+                distinct.add("".join(seam))
+                seam = parts[-1:]
             if shape is not None and shape.add(text, parts):
+                continue
+            distinct.update(parts[1:-1])
+            start = start_of(text)
+            if start == len(text):
                 continue
             value, end = _decode(text, start)
             if text[end:].strip(_AFTER):
@@ -126,40 +141,36 @@ def string_groups(documents: Iterable[tuple[str, int]]) -> list[StringGroup] | N
             _collect((("", value),) if value.__class__ is str else value, (), (), found, 0)
             # Most events of a stream have one shape, which is worth it from the second on.
             if parts[::2] == before and "\\" not in text:
-                shape = _Shape(text, start, found)
+                shape = _Shape(text, parts, start, found)
             before = parts[::2]
     except (ValueError, RecursionError):
         return None
-    return [group for members in found.values() for group in members.values()]
+    distinct.add("".join(seam))
+    groups = [group for members in found.values() for group in members.values()]
+    return JsonStrings(groups, distinct.union(*(group.values for group in groups)))
 
 
 class _Shape:
     """The shape of a JSON text without escapes: all of it but the values of its strings, and the group of each."""
 
-    def __init__(self, text: str, start: int, found: _Found) -> None:
-        parts = text.split('"')
+    def __init__(self, text: str, parts: list[str], start: int, found: _Found) -> None:
         numbers = dict(zip(accumulate((len(part) + 1 for part in parts), initial=0), range(len(parts)), strict=False))
-        self._between = parts[::2]
-        self._lines = text.count("\n")
-        self._values: list[tuple[int, list[str]]] = []
-        fixed = set(range(1, len(parts), 2))  # the names, and the types
-        for leaf in leaves(text, start):
-            if leaf.is_string:
-                number, (name, *group) = numbers[leaf.start], leaf.group
-                self._values.append((number, found[tuple(group)][name].values))
-                if leaf.path[-1] != "type":
-                    fixed.discard(number)
-        self._fixed = [(number, parts[number]) for number in fixed]
+        strings = [(numbers[leaf.start], leaf) for leaf in leaves(text, start) if leaf.is_string]
+        values = {number for number, leaf in strings if leaf.path[-1] != "type"}
+        self._between, self._lines = parts[::2], text.count("\n")
+        # The names, and the types; a getter of two numbers at least returns a tuple.
+        self._fixed_of = itemgetter(0, 0, *(number for number in range(1, len(parts), 2) if number not in values))
+        self._fixed = self._fixed_of(parts)
+        self._values = [(number, found[leaf.group[1:]][leaf.group[0]].values.append) for number, leaf in strings]
 
     def add(self, text: str, parts: list[str]) -> bool:
         """Add the strings of a text, if it has this shape."""
         if parts[::2] != self._between or "\\" in text or text.count("\n") != self._lines:
             return False
-        for number, part in self._fixed:
-            if parts[number] != part:
-                return False
-        for number, values in self._values:
-            values.append(parts[number])
+        if self._fixed_of(parts) != self._fixed:
+            return False
+        for number, append in self._values:
+            append(parts[number])
         return True
 
 

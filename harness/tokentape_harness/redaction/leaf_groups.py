@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tokentape_harness.redaction.body_text import BodyPiece, text_pieces
-from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, string_groups
+from tokentape_harness.redaction.json_text import JsonStrings, Leaf, json_strings, leaves
 
 _LARGE: Final = 2**20
 # Bytes that are not UTF-8, as `decode` returns them.
@@ -23,10 +23,10 @@ class LeafGroups(NamedTuple):
 
 
 class BodyStrings(NamedTuple):
-    """The texts of a body, and the strings in them by group, without their places; `None` as in `string_groups`."""
+    """The texts of a body, and the strings in them without their places; `None` as in `json_strings`."""
 
     pieces: Sequence[BodyPiece]
-    groups: Sequence[StringGroup] | None
+    strings: JsonStrings | None
 
 
 def body_strings(body: bytes, content_type: str) -> BodyStrings:
@@ -40,7 +40,13 @@ def body_strings(body: bytes, content_type: str) -> BodyStrings:
 
 def _strings(body: bytes, content_type: str) -> BodyStrings:
     pieces = text_pieces(body, content_type)
-    return BodyStrings(pieces, string_groups((piece.text, json_start(piece)) for piece in pieces))
+    return BodyStrings(pieces, json_strings((piece.text for piece in pieces), json_start))
+
+
+def known_parts(body: bytes, content_type: str) -> set[str] | None:
+    """The distinct parts between the quotation marks of a body; `None` for one that is large or not JSON."""
+    strings = body_strings(body, content_type).strings if len(body) <= _LARGE else None
+    return None if strings is None else strings.parts
 
 
 _last_strings = lru_cache(maxsize=1)(_strings)
@@ -51,7 +57,7 @@ def leaf_groups(pieces: Sequence[BodyPiece]) -> LeafGroups:
     groups: dict[object, list[tuple[int, Leaf]]] = {}
     others: list[tuple[int, Leaf]] = []
     for number, piece in enumerate(pieces):
-        for position, leaf in enumerate(leaves(piece.text, json_start(piece))):
+        for position, leaf in enumerate(leaves(piece.text, json_start(piece.text))):
             if leaf.is_string:
                 group: object = leaf.group if len(pieces) > 1 else position
                 groups.setdefault(group, []).append((number, leaf))
@@ -60,13 +66,13 @@ def leaf_groups(pieces: Sequence[BodyPiece]) -> LeafGroups:
     return LeafGroups(list(groups.values()), others)
 
 
-def json_start(piece: BodyPiece) -> int:
+def json_start(text: str) -> int:
     """Where JSON begins: after the field name of an SSE event, or inside the array of a streamed one.
 
     At the end in audio and other bytes that are no text, where each brace and quotation mark would begin something;
     not in a form, whose other parts may be JSON.
     """
-    if "\0" in piece.text and _NO_TEXT.search(piece.text) and not piece.text.startswith("--"):
-        return len(piece.text)
-    found = [at for at in (piece.text.find("{"), piece.text.find('"')) if at >= 0]
-    return min(found, default=len(piece.text))
+    if "\0" in text and _NO_TEXT.search(text) and not text.startswith("--"):
+        return len(text)
+    found = [at for at in (text.find("{"), text.find('"')) if at >= 0]
+    return min(found, default=len(text))

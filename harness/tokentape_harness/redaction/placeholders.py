@@ -209,12 +209,12 @@ def _edit(part: _Part, names: Mapping[str, str], used: dict[str, None]) -> TextE
 
 def _pieces_with(body: bytes, content_type: str, values: Values) -> Iterator[tuple[BodyPiece, list[_Part]]]:
     """The texts of a body with the parts of values in each, in order; a value may go on in the next events."""
-    pieces, joined = body_strings(body, content_type)
+    pieces, strings = body_strings(body, content_type)
     if len(pieces) == 1:
         found = find_values(pieces[0].text, values)
         yield pieces[0], [_Part(one, one.start, one.end, 0, one.end - one.start) for one in found]
         return
-    if joined is not None and not any(find_values("".join(group.values), values) for group in joined):
+    if strings is not None and not any(find_values("".join(group.values), values) for group in strings.groups):
         return  # this is fast, as it does not need the places
     parts: dict[int, list[_Part]] = {}
     for members in leaf_groups(pieces).groups:

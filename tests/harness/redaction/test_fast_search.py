@@ -19,8 +19,8 @@ from tokentape_harness.redaction import DEFAULT_RULES, redact
 from tokentape_harness.redaction import body as redaction_body
 from tokentape_harness.redaction.body import find_spans
 from tokentape_harness.redaction.body_text import text_pieces
-from tokentape_harness.redaction.json_text import leaves, string_groups
-from tokentape_harness.redaction.leaf_groups import leaf_groups
+from tokentape_harness.redaction.json_text import StringGroup, json_strings, leaves
+from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.text_rules import NAME_RULES, TEXT_RULES
 
 KEY = "sk-proj-aB1cD2eF3gH4iJ5kL6mN7oP8"
@@ -40,9 +40,15 @@ def test_a_parser_finds_the_strings_of_the_tokenizer(documents, ascii_only):
         for leaf in leaves(text):
             if leaf.is_string:
                 expected.setdefault(leaf.group, (leaf.path, []))[1].append(leaf.value)
-    found = string_groups((text, 0) for text in texts)
+    found = json_strings(texts, lambda _: 0)
     assert found is not None
-    assert sorted(map(repr, map(tuple, found))) == sorted(map(repr, expected.values()))
+    assert sorted(map(repr, map(tuple, found.groups))) == sorted(map(repr, expected.values()))
+    assert found.parts >= set("".join(texts).split('"'))
+
+
+def _groups(texts: list[str]) -> list[StringGroup] | None:
+    found = json_strings(texts, lambda _: 0)
+    return None if found is None else found.groups
 
 
 FORMS = ['{"type":%s,"index":%s,"a":[{"text":%s}],"type2":"x"}', 'event: x\ndata: [%s,{"index":%s,"type":%s}]']
@@ -56,22 +62,22 @@ FORMS = ['{"type":%s,"index":%s,"a":[{"text":%s}],"type2":"x"}', 'event: x\ndata
 def test_events_of_one_shape_are_searched_as_any_others(events, form):
     """Events that differ in nothing but their strings give the groups that the slow search finds."""
     texts = [form % (json.dumps(kind), index, json.dumps(text, ensure_ascii=False)) for kind, index, text in events]
-    starts = [min(at for at in (text.find("{"), text.find('"')) if at >= 0) for text in texts]
     expected: dict[object, tuple[object, list[str]]] = {}
-    for text, start in zip(texts, starts, strict=True):
-        for leaf in leaves(text, start):
+    for text in texts:
+        for leaf in leaves(text, json_start(text)):
             if leaf.is_string:
                 expected.setdefault(leaf.group, (leaf.path, []))[1].append(leaf.value)
-    found = string_groups(zip(texts, starts, strict=True))
-    assert found is None or sorted(map(repr, map(tuple, found))) == sorted(map(repr, expected.values()))
+    found = json_strings(texts, json_start)
+    assert found is None or sorted(map(repr, map(tuple, found.groups))) == sorted(map(repr, expected.values()))
+    assert found is None or found.parts >= set("".join(texts).split('"'))
     assert found is not None or form.startswith("event")
 
 
 def test_a_line_feed_in_a_string_is_not_taken_for_the_shape_of_the_others():
     """A string that a line feed cuts off is left to the slow search, though all around the string is as before."""
     text = '{"a": "b", "c": "d"}\n'
-    assert string_groups([(text, 0)] * 3) == [(("a",), ["b"] * 3), (("c",), ["d"] * 3)]
-    assert string_groups([*[(text, 0)] * 3, (text.replace("b", "b\n"), 0)]) is None
+    assert _groups([text] * 3) == [(("a",), ["b"] * 3), (("c",), ["d"] * 3)]
+    assert _groups([*[text] * 3, text.replace("b", "b\n")]) is None
 
 
 @pytest.mark.parametrize(
@@ -88,12 +94,12 @@ def test_a_line_feed_in_a_string_is_not_taken_for_the_shape_of_the_others():
 )
 def test_what_is_not_plain_json_is_left_to_the_slow_search(text):
     """Damaged documents, several in one text and very deep ones are not judged by a parser."""
-    assert string_groups([('{"a": "b"}', 0), (text, 0)]) is None
+    assert _groups(['{"a": "b"}', text]) is None
 
 
 def test_both_values_of_a_repeated_name_are_searched():
     """A name that appears twice in one object hides neither of its values."""
-    assert string_groups([('{"a": "b", "a": "c"}', 0)]) == [(("a",), ["b", "c"])]
+    assert _groups(['{"a": "b", "a": "c"}']) == [(("a",), ["b", "c"])]
 
 
 @given(st.data())
