@@ -6,7 +6,7 @@ import base64
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
 from typing import NamedTuple, TypeAlias
@@ -129,13 +129,11 @@ def _candidates_among(parts: set[str], text_rules: Sequence[TextRule]) -> list[T
     keys = tuple(exact for rule in text_rules for exact in rule.exact if exact.isalnum()) if blobs else ()
     held = frozenset(key for blob in blobs for key in _held(blob, keys))
     text = '"'.join(parts)
-    lower = text.lower()
     hints = _hints(_Same(text_rules))
     found = dict[int, list[str]]()
-    for hint, numbers in hints.items():
-        if hint in lower:
-            for number in numbers:
-                found.setdefault(number, []).append(hint)
+    for hint in hints.in_text(text.lower()):
+        for number in hints.rules[hint]:
+            found.setdefault(number, []).append(hint)
     if held:
         for number, rule in enumerate(text_rules):
             if not held.isdisjoint(rule.exact):
@@ -169,14 +167,43 @@ def _with_names(same: _Same) -> tuple[TextRule, ...]:
     return (*same.rules, *NAME_RULES)
 
 
+class _Hints:
+    """The hints of text rules. Most end in a mark, such as `sk-`, and are looked for at the marks of a text only."""
+
+    def __init__(self, text_rules: Sequence[TextRule]) -> None:
+        self.rules: dict[str, tuple[int, ...]] = {}
+        """The numbers of the rules with each hint; that of a rule without hints is empty, which any text has."""
+        self._others: list[str] = []
+        # By mark, by length of the word before it, by this word.
+        self._ended: dict[str, dict[int, dict[str, list[str]]]] = {}
+        for number, rule in enumerate(text_rules):
+            for hint in rule.hints or ("",):
+                self.rules[hint] = (*self.rules.get(hint, ()), number)
+        for hint in self.rules:
+            mark = hint[-1:]
+            word = hint[:-1].rpartition(mark)[2] if mark in _MARKS else ""
+            if word:
+                by_length = self._ended.setdefault(mark, {})
+                by_length.setdefault(len(word), {}).setdefault(word, []).append(hint)
+            else:
+                self._others.append(hint)
+
+    def in_text(self, lower: str) -> Iterator[str]:
+        """The hints that a text in lower case has."""
+        yield from (hint for hint in self._others if hint in lower)
+        for mark, by_length in self._ended.items():
+            before = {part[-_LONGEST_HINT:] for part in lower.split(mark)[:-1]}
+            for length, words in by_length.items():
+                for word in words.keys() & {part[-length:] for part in before}:
+                    yield from (hint for hint in words[word] if hint in lower)
+
+
+_MARKS = frozenset("_-.")
+
+
 @lru_cache(maxsize=16)
-def _hints(same: _Same) -> dict[str, tuple[int, ...]]:
-    """The numbers of the rules with each hint; that of a rule without hints is empty, which any text has."""
-    found = dict[str, tuple[int, ...]]()
-    for number, rule in enumerate(same.rules):
-        for hint in rule.hints or ("",):
-            found[hint] = (*found.get(hint, ()), number)
-    return found
+def _hints(same: _Same) -> _Hints:
+    return _Hints(same.rules)
 
 
 @lru_cache(maxsize=4)
