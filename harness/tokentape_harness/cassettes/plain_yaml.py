@@ -50,13 +50,16 @@ def not_printable() -> re.Pattern[str]:
     )
 
 
+def is_printable(text: str) -> bool:
+    """Whether a literal block can hold the text."""
+    return not (text.encode().translate(None, _ASCII) if text.isascii() else not_printable().search(text))
+
+
 def read(data: bytes) -> Any:
     """The document in a file; `None` if it is not plain."""
     try:
         text = data.decode()
-        if data.translate(None, _ASCII) if data.isascii() else not_printable().search(text):
-            return None
-        return _Reader(text).document() if text.endswith("\n") else None
+        return _Reader(text).document() if text.endswith("\n") and is_printable(text) else None
     except (UnicodeDecodeError, _OtherError):
         return None
 

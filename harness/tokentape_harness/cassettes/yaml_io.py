@@ -267,7 +267,7 @@ def scalar(value: str | bytes | None, indent: int) -> str:
     Text of several lines is a literal block, so that each line of a stream is a line of the file. Text that a block
     can't hold is in double quotes, also line by line. Bytes are `!!binary`.
     """
-    if isinstance(value, str) and plain_yaml.not_printable().search(value):
+    if isinstance(value, str) and not plain_yaml.is_printable(value):
         return _quoted(value, indent)
     if isinstance(value, str) and "\n" in value and value.strip("\n"):
         return _block(value, indent)

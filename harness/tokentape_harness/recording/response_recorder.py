@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, Sender, WebSocket, WebSocketClose, WebSocketFrame
-from tokentape_harness.cassettes.chunks import Chunk
+from tokentape_harness.cassettes.chunks import chunks_of
 from tokentape_harness.cassettes.content_coding import ContentCodingError, ContentDecoder, split_codings
 from tokentape_harness.cassettes.model import Response, StreamRecord, header_values
 from tokentape_harness.errors import CassetteWarning
@@ -53,7 +53,7 @@ class ResponseRecorder:
         self._encoding: str | None = None
         self._decoder: ContentDecoder | None = None
         self._wire_headers: tuple[tuple[str, str], ...] = ()
-        self._wire_pieces: list[tuple[float, bytes]] = []
+        self._wire_pieces: list[tuple[float, bytes]] = []  # with the times of the clock
         self._pieces: list[tuple[float, bytes]] = []
         self._http_version: str | None = None
         self._frames: list[WebSocketFrame] = []
@@ -93,7 +93,7 @@ class ResponseRecorder:
         http_version: str = "HTTP/1.1",
     ) -> None:
         """Record status line and headers; `decoded` if the client passes bodies on without their content coding."""
-        self._start = self._since()
+        self._start = self._since(self._clock.now())
         self._http_version = None if http_version == "HTTP/1.1" else http_version
         self._status, self._message = status, _recordable(message)
         self._headers = tuple((name, _recordable(value)) for name, value in headers)
@@ -113,7 +113,7 @@ class ResponseRecorder:
         """Record bytes of the body that arrived together."""
         if self.stream_end is not None or not data:
             return
-        at = self._since()
+        at = self._clock.now()
         if self._decoder is not None:
             self._wire_pieces.append((at, data))
             try:
@@ -127,7 +127,7 @@ class ResponseRecorder:
     def frame(self, sender: Sender, data: str | bytes) -> None:
         """Record a message of a WebSocket."""
         if self.stream_end is None:
-            self._frames.append(WebSocketFrame(round(self._since(), 3), sender, data))
+            self._frames.append(WebSocketFrame(round(self._since(self._clock.now()), 3), sender, data))
 
     def closed_by(self, close: WebSocketClose) -> None:
         """Record the close frame of a WebSocket."""
@@ -164,7 +164,7 @@ class ResponseRecorder:
         assert self.stream_end is not None
         body = b"".join(data for _, data in self._pieces)
         record = StreamRecord(
-            tuple(Chunk(len(data), round(at, 3)) for at, data in self._pieces),
+            chunks_of([len(data) for _, data in self._pieces], [round(self._since(at), 3) for at, _ in self._pieces]),
             self._start,
             self.stream_end.end,
             self._end_at,
@@ -187,12 +187,12 @@ class ResponseRecorder:
             )
         return Response(self._status, self._message, headers, body, record)
 
-    def _since(self) -> float:
-        return max(0.0, self._clock.now() - self._requested_at)
+    def _since(self, at: float) -> float:
+        return max(0.0, at - self._requested_at)
 
     def _finish(self, end: StreamEnd) -> None:
         if self.stream_end is None:
-            self._end_at = self._since()
+            self._end_at = self._since(self._clock.now())
             self.stream_end = end
             self._done()
 

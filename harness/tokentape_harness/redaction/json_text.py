@@ -156,7 +156,6 @@ def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonSt
                     tries -= 1
                 else:
                     shape = candidate
-                    distinct.add(shape.last + shape.first)
             before = "" if escaped else text
     except (ValueError, RecursionError):
         return None

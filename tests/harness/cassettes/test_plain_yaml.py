@@ -135,3 +135,9 @@ def test_our_cassettes_are_plain(path: Path) -> None:
     """What tokentape writes is read without PyYAML."""
     data = path.read_bytes()
     assert plain_yaml.read(data) == yaml.load(data, yaml.CSafeLoader)
+
+
+@given(st.text() | st.text(st.characters(max_codepoint=0x7F)))
+def test_a_text_is_printable_if_none_of_its_characters_is_not(text):
+    """The quick look at a text of ASCII agrees with the pattern of what a block can't hold."""
+    assert plain_yaml.is_printable(text) == (plain_yaml.not_printable().search(text) is None)
