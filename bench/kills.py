@@ -52,9 +52,9 @@ def killed(kind: Kind, url: str) -> tuple[int, int, int, int, int]:
                 for number in range(first, min(first + _IN_ONE_FOLDER, KILLS)):
                     moment = chance.uniform(0.0, whole)
                     kill = partial(_kill, folder, moment, writing=number % _WRITING == 0)
-                    told = forked.run(Order(kind, name, url, number), kill)
-                    if told["status"] != -signal.SIGKILL:
-                        raise RuntimeError(f"a recording ended by itself with {told['status']}")
+                    outcome = forked.run(Order(kind, name, url, number), kill)
+                    if outcome["status"] != -signal.SIGKILL:
+                        raise RuntimeError(f"a recording ended by itself with {outcome['status']}")
                     found, left = left_in(folder)
                     if any(found.get(cassette, 0) < count for cassette, count in before.items()):
                         raise RuntimeError(f"a cassette became shorter: {before}, then {found}")

@@ -54,8 +54,8 @@ def fake_provider(*, paced: bool) -> None:
     played = events(PACED_EVENTS if paced else EVENTS)
     large = [b"data: " + b" " * (LARGE_EVENT - 8) + b"\n\n"] * PACED_EVENTS
     recordings = []
-    for number, (body, said) in enumerate(((REQUEST_BODY, played), (LARGE_REQUEST_BODY, large))):
-        tape = Tape(tuple(Frame(index * gap, event) for index, event in enumerate(said)), headers=HEADERS)
+    for number, (body, sent) in enumerate(((REQUEST_BODY, played), (LARGE_REQUEST_BODY, large))):
+        tape = Tape(tuple(Frame(index * gap, event) for index, event in enumerate(sent)), headers=HEADERS)
         recordings.append(Recording(tape, PATH, json.loads(body), "POST", "openai_chat", "bench", number))
     with FakeProviderServer() as server:
         if paced:

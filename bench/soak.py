@@ -166,9 +166,9 @@ class Worker(threading.Thread):
         if draw.random() < 0.5:
             script = SCRIPTS[0] if wire == "openai_completions" else draw.choice(SCRIPTS)
             control.post(f"/sessions/{name}/queue", json={"items": [{"script": script}]}).raise_for_status()
-        made = control.get(f"/sessions/{name}").raise_for_status().json()
+        created = control.get(f"/sessions/{name}").raise_for_status().json()
         for _ in range(draw.randint(1, 4)):
-            self._ask(wire, made["base_urls"][wire], faults)
+            self._ask(wire, created["base_urls"][wire], faults)
         self._settle(control, name, faults)
         control.delete(f"/sessions/{name}").raise_for_status()
 

@@ -1,7 +1,7 @@
 """Recordings that are killed: a process that forks one for each line of its input, ready to record at once.
 
 `python -m bench.victims` takes `Order`s as lines of JSON. It answers each with `{"pid": ...}` when the victim is
-there, and with `{"status": ...}` when it is gone; a victim that was not killed tells `{"calls": ...}` before.
+there, and with `{"status": ...}` when it is gone; a victim that was not killed reports `{"calls": ...}` before.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _victim(order: Order) -> None:
             pass
     record(order)
     sys.setprofile(None)
-    _say({"calls": calls.count})
+    _report({"calls": calls.count})
 
 
 def _warm_up() -> None:
@@ -132,8 +132,8 @@ def _warm_up() -> None:
     assert threading.active_count() == 1, "a process with threads can't be forked safely"
 
 
-def _say(told: dict[str, int]) -> None:
-    os.write(1, msgspec.json.encode(told) + b"\n")
+def _report(facts: dict[str, int]) -> None:
+    os.write(1, msgspec.json.encode(facts) + b"\n")
 
 
 def main() -> None:
@@ -149,8 +149,8 @@ def main() -> None:
                 code = 0
             finally:
                 os._exit(code)
-        _say({"pid": process})
-        _say({"status": os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])})
+        _report({"pid": process})
+        _report({"status": os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])})
 
 
 class Victims:
@@ -160,21 +160,21 @@ class Victims:
         self._process = process
 
     def run(self, order: Order, kill: Callable[[int], None] = lambda _: None) -> dict[str, int]:
-        """Run one, and let `kill` do what it likes to its process id; what it told, and its exit status."""
+        """Run one, and let `kill` do what it likes to its process id; what it reported, and its exit status."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(msgspec.json.encode(order) + b"\n")
         self._process.stdin.flush()
-        told: dict[str, int] = {}
-        while "status" not in told:
+        facts: dict[str, int] = {}
+        while "status" not in facts:
             line = self._process.stdout.readline()
             if not line:
                 raise RuntimeError("the process that forks victims has ended")
             news = msgspec.json.decode(line, type=dict[str, int])
-            told |= news
+            facts |= news
             if "pid" in news:
                 kill(news["pid"])
-        return told
+        return facts
 
 
 @contextmanager

@@ -28,10 +28,10 @@ class UnavailableError(Exception):
 
 def python_environment(place: Path, pins: Path) -> Path:
     """An environment with what `pins` lists; its interpreter."""
-    return made(place, pins.read_text() + sys.version, lambda: _install(place, pins)) / "bin" / "python"
+    return built_once(place, pins.read_text() + sys.version, lambda: _install(place, pins)) / "bin" / "python"
 
 
-def made(place: Path, of: str, make: Callable[[], None]) -> Path:
+def built_once(place: Path, of: str, make: Callable[[], None]) -> Path:
     """The folder `place`, made by `make` unless it is there and was made of the same; one process at a time."""
     mark = hashlib.sha256(of.encode()).hexdigest()
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def node_environment(place: Path, pins: Path, sources: Iterable[Path], why: str,
     """
     node = program("node", why, path=path)
     version = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
-    made(place, pins.read_text() + version, lambda: _install_node(place, pins, why, path))
+    built_once(place, pins.read_text() + version, lambda: _install_node(place, pins, why, path))
     with locked(place.with_name(f"{place.name}.lock")):
         # Modules are looked for beside the file that imports them.
         for source in sources:
@@ -116,7 +116,7 @@ def user_environment(wheel: Path, requirements: Iterable[str] = (), *, beyond: P
             Path(folder, "__pycache__").symlink_to(compiled)
         place.joinpath(_LISTED).write_text("".join(f"{one}\n" for one in wanted))
 
-    return made(place, f"{wheel}{wanted}", make)
+    return built_once(place, f"{wheel}{wanted}", make)
 
 
 def _uv() -> str:

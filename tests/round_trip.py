@@ -59,8 +59,8 @@ def _assert_choice(message: ChatMessage, choice: Choice, *, refusal_is_text: boo
     assert all(
         got.valid and (got.id == call.id or not call.id) for got, call in zip(message.tool_calls, calls, strict=True)
     )
-    told = "tool_calls" if calls else "refusal" if message.refusal else choice.ended
-    assert message.finish_reason == (told if choice.ended in ("stop", "other") else choice.ended)
+    expected = "tool_calls" if calls else "refusal" if message.refusal else choice.ended
+    assert message.finish_reason == (expected if choice.ended in ("stop", "other") else choice.ended)
 
 
 def blocks(message: ChatMessage) -> list[tuple[str, str]]:

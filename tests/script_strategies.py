@@ -117,8 +117,8 @@ def usages(draw: st.DrawFn) -> Usage:
     given, *reported = draw(REPORTED)
     if not given:
         return Usage()
-    cached, cache_write, rest, reasons, said = draw(COUNTS)
-    counts = (cached + cache_write + rest, reasons + said, cached, cache_write, reasons)
+    cached, cache_write, rest, reasons, text = draw(COUNTS)
+    counts = (cached + cache_write + rest, reasons + text, cached, cache_write, reasons)
     names_ = ("input", "output", "cached", "cache_write", "reasoning")
     return Usage(**{name: n for name, n, report in zip(names_, counts, reported, strict=True) if report})
 
@@ -213,7 +213,7 @@ def up_to(several: int, wire: WireName) -> st.SearchStrategy[list[Choice]]:
 def unique_ids(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
     """The choices with no tool call id twice: readers rightly take a repeated id for the same call."""
     seen: set[str] = set()
-    made = []
+    fitted = []
     for choice in choices:
         items: list[Item] = []
         for item in choice.items:
@@ -221,13 +221,13 @@ def unique_ids(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
             items.append(msgspec.structs.replace(item, id="") if repeated else item)
             if isinstance(item, ToolCall):
                 seen.add(item.id)
-        made.append(msgspec.structs.replace(choice, items=tuple(items)))
-    return tuple(made)
+        fitted.append(msgspec.structs.replace(choice, items=tuple(items)))
+    return tuple(fitted)
 
 
 @st.composite
 def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
-    """Scripts that this wire format says without loss: what is decoded must be what was said.
+    """Scripts that this wire format carries without loss: what is decoded must be what was scripted.
 
     Tool calls with an empty id get one from the encoder. `max_choices` is for formats that have several.
     """

@@ -255,19 +255,19 @@ def test_an_sdk_reads_a_served_tape_as_it_reads_the_raw_body(item: Item, fake_pr
 TYPED = [item for item in ITEMS if item.kind == "stream" and item.wire in ("gemini", "ollama", "cohere_chat")]
 
 
-def told(stream: StreamedChatMessageIterator) -> tuple[Any, ...]:
+def summary(stream: StreamedChatMessageIterator) -> tuple[Any, ...]:
     """What a stream comes to, in the fields that the SDKs' own types keep; texts with JSON in them as values."""
-    said = "".join(message.text for message in stream if message.index == 0)
+    text = "".join(message.text for message in stream if message.index == 0)
     message, usage = stream.get_chat_output().message, stream.usage
     signatures = [part.signature for part in message.parts if isinstance(part, ReasoningPart)]
     calls = [(call.name, call.arguments) for call in message.tool_calls]
     counts = (usage.input, usage.output, usage.total, usage.cached, usage.reasoning)
-    return said, message.text, message.reasoning, calls, message.provider_finish_reason, counts, len(signatures)
+    return text, message.text, message.reasoning, calls, message.provider_finish_reason, counts, len(signatures)
 
 
 @pytest.mark.parametrize("item", sampled(TYPED, FEATURES), ids=lambda item: f"{item.wire_format}-{item.id}")
 def test_wrapped_events_say_what_the_bytes_say(item: Item) -> None:
     """google-genai, ollama and cohere hide their bytes: of their typed events wrap() makes what it makes of bytes."""
-    assert told(wrap(READERS[item.wire_format]("http://provider.invalid", item))) == told(
+    assert summary(wrap(READERS[item.wire_format]("http://provider.invalid", item))) == summary(
         stream_bytes([item.body], item.wire)
     )

@@ -99,10 +99,10 @@ def test_the_table_of_wire_formats() -> None:
         pytest.skip(f"no recorded streams at {ROOT}: set TOKENTAPE_CORPUS")
     text = page_text("docs/wire-formats.md")
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", text, re.MULTILINE)
-    told = {name: (int(count), int(differ)) for name, count, differ in rows}
+    documented = {name: (int(count), int(differ)) for name, count, differ in rows}
     counted = Counter(WIRES[i.wire_format] for i in all_items() if i.wire_format in WIRES and i.kind == "stream")
     differing = Counter(WIRES[i.wire_format] for i in all_items() if i.id in DIFFERENCES)
-    assert told == {wire: (count, differing[wire]) for wire, count in counted.items()}
+    assert documented == {wire: (count, differing[wire]) for wire, count in counted.items()}
     assert set(re.findall(r"^\| `([a-z]+-[0-9a-f]{10})` \|", text, re.MULTILINE)) == set(DIFFERENCES)
 
 

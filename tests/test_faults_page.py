@@ -36,8 +36,11 @@ CLIENTS = {
 
 def parameters(entry: CatalogEntry) -> str:
     """The parameters of a row: name, default and meaning of each."""
-    said = (f"`{made.name}`{f' ({made.default})' if made.default else ''}: {made.meaning}" for made in entry.parameters)
-    return "; ".join(said).replace("|", "\\|")
+    parts = (
+        f"`{parameter.name}`{f' ({parameter.default})' if parameter.default else ''}: {parameter.meaning}"
+        for parameter in entry.parameters
+    )
+    return "; ".join(parts).replace("|", "\\|")
 
 
 def catalog_table() -> str:
@@ -48,7 +51,7 @@ def catalog_table() -> str:
 
 def shared_table() -> str:
     """The table of the parameters of every fault."""
-    rows = [f"| `{made.name}` | {made.default} | {made.meaning} |" for made in shared_parameters()]
+    rows = [f"| `{parameter.name}` | {parameter.default} | {parameter.meaning} |" for parameter in shared_parameters()]
     return "\n".join(("| parameter | default | meaning |", "|---|---|---|", *rows))
 
 
@@ -96,6 +99,6 @@ def test_the_example(fake_provider: FakeProvider) -> None:
     """The page's test passes."""
     defined = run(block_with(PAGE, "import openai"))
     client = openai.OpenAI(base_url=fake_provider.base_url(), api_key="any")
-    for name, made in defined.items():
-        if name.startswith("test_") and callable(made):
-            made(fake_provider, client)
+    for name, value in defined.items():
+        if name.startswith("test_") and callable(value):
+            value(fake_provider, client)

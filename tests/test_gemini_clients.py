@@ -35,13 +35,13 @@ def server() -> Iterator[FakeProviderServer]:
 @pytest.fixture
 def session(server: FakeProviderServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """A session, to which the environment leads."""
-    made = server.create_session()
-    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.base_url("gemini", made.id))
+    created = server.create_session()
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.base_url("gemini", created.id))
     monkeypatch.setenv("GEMINI_API_KEY", "secret-key-of-gemini")
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     monkeypatch.delenv("GOOGLE_GENAI_API_VERSION", raising=False)
-    yield made
-    server.delete_session(made.id)
+    yield created
+    server.delete_session(created.id)
 
 
 def check(output: Any) -> None:

@@ -178,7 +178,7 @@ def is_stored(name: ast.Name) -> bool:
 
 
 def silent_raisers(value: Any) -> Iterator[str]:
-    """The functions and methods of a public value that raise an error of which no docstring tells."""
+    """The functions and methods of a public value that raise an error which no docstring names."""
     if inspect.isfunction(value) and raises(value) and not RAISES.search(value.__doc__ or ""):
         yield value.__qualname__
     if inspect.isclass(value) and not getattr(value, "_is_protocol", False):

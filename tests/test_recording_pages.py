@@ -63,7 +63,7 @@ def test_the_kinds_of_problems_are_all_listed() -> None:
     ]
 
 
-def test_the_modes_and_the_providers_without_a_variable_are_told() -> None:
+def test_the_modes_and_the_providers_without_a_variable_are_documented() -> None:
     """What the page says of `--mode` and of prefixes is what the proxy takes."""
     proxy = RECORDING.partition("## Programs in any language")[2]
     for mode in MODES:

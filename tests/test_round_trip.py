@@ -1,4 +1,4 @@
-"""What the fake provider says, the library hears: decode(encode(script)) == script."""
+"""What the fake provider encodes, the library decodes: decode(encode(script)) == script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ask(wire: str, *, stream: bool, choices: int = 1) -> ProviderRequest:
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("wire", list(PATHS))
 @given(data=st.data(), piece=st.sampled_from((None, 1, 2, 7, 100)))
-def test_the_library_hears_what_the_fake_provider_says(
+def test_the_library_decodes_what_the_fake_provider_says(
     wire: Any, stream: bool, data: st.DataObject, piece: int | None
 ) -> None:
     """Every script comes back whole: text, reasoning, refusals, tool calls, ends, usage, model, each choice apart."""
@@ -41,7 +41,7 @@ def test_the_library_hears_what_the_fake_provider_says(
 
 @given(script=scripts("anthropic_messages"), stream=st.booleans())
 def test_content_blocks_keep_their_order(script: Script, stream: bool) -> None:
-    """Anthropic's content blocks come back as parts in the order in which they were said."""
+    """Anthropic's content blocks come back as parts in the order of the script."""
     message = decoded(script, ask("anthropic_messages", stream=stream)).message
     kinds = {Text: "text", Reasoning: "reasoning", ToolCall: "tool_call"}
     assert [kind for kind, _ in blocks(message)] == [kinds[type(item)] for item in script.choices[0].items]  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""What the fake provider says as Bedrock, the library hears: decode(encode(script)) == script."""
+"""What the fake provider encodes as Bedrock, the library decodes: decode(encode(script)) == script."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def unnamed(script: Script) -> Script:
 
 @streams
 @given(script=scripts("bedrock_converse").map(unnamed), piece=pieces)
-def test_converse_is_heard_as_it_was_said(stream: bool, script: Script, piece: int | None) -> None:
+def test_converse_is_decoded_as_it_was_scripted(stream: bool, script: Script, piece: int | None) -> None:
     """Every script comes back whole: text, reasoning, tool calls, end and usage, block by block."""
     output = decoded(script, converse(stream=stream), piece=piece)
     assert_says(output, script)
@@ -66,7 +66,7 @@ def test_converse_is_heard_as_it_was_said(stream: bool, script: Script, piece: i
 
 @streams
 @given(script=scripts("bedrock_converse").map(unnamed), piece=pieces)
-def test_nova_is_heard_as_it_was_said(stream: bool, script: Script, piece: int | None) -> None:
+def test_nova_is_decoded_as_it_was_scripted(stream: bool, script: Script, piece: int | None) -> None:
     """The same events in InvokeModel's chunks."""
     output = decoded(script, invoke(*NOVA, stream=stream), piece=piece)
     assert_says(output, script)
@@ -86,7 +86,7 @@ def check_blocks(message: Any, script: Script) -> None:
 @streams
 @given(script=scripts("anthropic_messages"), piece=pieces)
 @example(script=Script.of("msg_01 is no id"), piece=None)
-def test_claude_is_heard_as_it_was_said(stream: bool, script: Script, piece: int | None) -> None:
+def test_claude_is_decoded_as_it_was_scripted(stream: bool, script: Script, piece: int | None) -> None:
     """Anthropic's events in InvokeModel's chunks."""
     output = decoded(script, invoke(*CLAUDE, stream=stream), piece=piece)
     assert_says(output, script, refusal_is_text=True)
@@ -95,11 +95,11 @@ def test_claude_is_heard_as_it_was_said(stream: bool, script: Script, piece: int
 
 @streams
 @given(script=scripts("openai_chat", max_choices=1), piece=pieces)
-def test_open_models_are_heard_as_they_were_said(stream: bool, script: Script, piece: int | None) -> None:
+def test_open_models_are_decoded_as_they_were_scripted(stream: bool, script: Script, piece: int | None) -> None:
     """OpenAI's chunks in InvokeModel's, with the usage that Bedrock measured; reasoning is text in tags there."""
     choice = script.choices[0]
-    spoken = tuple(item for item in choice.items if not isinstance(item, Reasoning))
-    choice = msgspec.structs.replace(choice, items=spoken)
+    shown = tuple(item for item in choice.items if not isinstance(item, Reasoning))
+    choice = msgspec.structs.replace(choice, items=shown)
     script = msgspec.structs.replace(unnamed(script), choices=(choice,))
     assert_says(decoded(script, invoke(*GPT_OSS, stream=stream), piece=piece), script)
 
@@ -107,7 +107,7 @@ def test_open_models_are_heard_as_they_were_said(stream: bool, script: Script, p
 @streams
 @pytest.mark.parametrize("model", list(TEXT_MODELS))
 @given(data=st.data(), piece=pieces)
-def test_text_models_are_heard_as_they_were_said(
+def test_text_models_are_decoded_as_they_were_scripted(
     model: str, stream: bool, data: st.DataObject, piece: int | None
 ) -> None:
     """Titan, Llama, Mistral and Cohere: text, end and usage."""
@@ -119,16 +119,16 @@ def test_text_models_are_heard_as_they_were_said(
 
 
 @given(script=scripts("bedrock_converse").map(unnamed), wire=st.sampled_from(("converse", "claude", "llama")))
-def test_an_error_inside_the_stream_is_heard(script: Script, wire: str) -> None:
-    """The exception frame is the provider's error, after whatever was said."""
+def test_an_error_inside_the_stream_is_decoded(script: Script, wire: str) -> None:
+    """The exception frame is the provider's error, after whatever was sent."""
     asks = {
         "converse": converse(stream=True),
         "claude": invoke(*CLAUDE, stream=True),
         "llama": invoke("meta.llama3-8b-instruct-v1:0", {"prompt": "Hi"}, stream=True),
     }
     texts = tuple(item for item in script.choices[0].items if isinstance(item, Text))
-    said = Script.of(*texts, error=Error(429, "Slow down.", in_stream=True))
-    stream = stream_bytes([encode(said, asks[wire], Instant()).body], asks[wire].wire)
+    broken = Script.of(*texts, error=Error(429, "Slow down.", in_stream=True))
+    stream = stream_bytes([encode(broken, asks[wire], Instant()).body], asks[wire].wire)
     with pytest.raises(RateLimitError, match="Slow down") as caught:
         list(stream)
     assert (caught.value.status, caught.value.type) == (429, "throttlingException")

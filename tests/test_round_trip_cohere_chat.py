@@ -1,4 +1,4 @@
-"""What the fake provider says as Cohere, the library hears: decode(encode(script)) == script."""
+"""What the fake provider encodes as Cohere, the library decodes: decode(encode(script)) == script."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def ask(*, stream: bool) -> ProviderRequest:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @given(script=scripts(WIRE), piece=st.sampled_from((None, 1, 2, 7, 100)))
-def test_the_library_hears_what_was_said(stream: bool, script: Script, piece: int | None) -> None:
+def test_the_library_decodes_what_was_scripted(stream: bool, script: Script, piece: int | None) -> None:
     """Every script comes back whole: text, thinking, tool calls, end and usage."""
     assert_says(decoded(script, ask(stream=stream), piece=piece), script)
 
 
 @given(script=scripts(WIRE), stream=st.booleans())
 def test_content_blocks_keep_their_order(script: Script, stream: bool) -> None:
-    """Content blocks come back as parts in the order in which they were said, and tool calls after them."""
+    """Content blocks come back as parts in the order of the script, and tool calls after them."""
     message = decoded(script, ask(stream=stream)).message
     kinds = {Text: "text", Reasoning: "reasoning", ToolCall: "tool_call"}
     assert [kind for kind, _ in blocks(message)] == [kinds[type(item)] for item in script.choices[0].items]  # type: ignore[index]
@@ -41,7 +41,7 @@ def test_content_blocks_keep_their_order(script: Script, stream: bool) -> None:
 
 @given(plan=texts, script=scripts(WIRE), stream=st.booleans(), piece=st.sampled_from((None, 1, 7)))
 def test_a_tool_plan_comes_back_as_a_part(plan: str, script: Script, stream: bool, piece: int | None) -> None:
-    """The plan is one part, as it goes back in the next request, beside all else that was said."""
+    """The plan is one part, as it goes back in the next request, beside all else that was generated."""
     (choice,) = script.choices
     planned = Script((msgspec.structs.replace(choice, items=(Reasoning(plan, plan=True), *choice.items)),))
     output = decoded(planned, ask(stream=stream), piece=piece)

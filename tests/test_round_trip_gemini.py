@@ -1,4 +1,4 @@
-"""What the fake provider says as Gemini, the library hears: decode(encode(script)) == script."""
+"""What the fake provider encodes as Gemini, the library decodes: decode(encode(script)) == script."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def ask(way: str, *, choices: int = 1, **fields: Any) -> ProviderRequest:
         "generationConfig": {"candidateCount": choices},
         **fields,
     }
-    made = wire_named("gemini").read(path, body, created=1_790_000_000, seed="round trip")
-    return msgspec.structs.replace(made, query=query)
+    request = wire_named("gemini").read(path, body, created=1_790_000_000, seed="round trip")
+    return msgspec.structs.replace(request, query=query)
 
 
 def interactions_ask(*, stream: bool) -> ProviderRequest:
@@ -55,7 +55,7 @@ def signatures(items: Any) -> list[str]:
 
 
 @given(script=scripts("gemini"), way=st.sampled_from(("events", "array", "whole")), piece=PIECES)
-def test_the_library_hears_what_was_said(way: str, script: Script, piece: int | None) -> None:
+def test_the_library_decodes_what_was_scripted(way: str, script: Script, piece: int | None) -> None:
     """Every script comes back whole: text, thoughts, calls, ends, usage and model, each candidate apart."""
     assert_says(decoded(script, ask(way, choices=len(script.choices)), piece=piece), script)
 
@@ -75,23 +75,23 @@ def test_parts_keep_their_order_and_signatures(way: str, script: Script) -> None
     """Text, thoughts and calls come back as parts in their order; every signature comes back, none is made up."""
     items = script.choices[0].items
     message = decoded(script, ask(way)).message
-    said = [(type(item).__name__.lower(), item.text) for item in items if not isinstance(item, ToolCall)]
+    scripted = [(type(item).__name__.lower(), item.text) for item in items if not isinstance(item, ToolCall)]
     # All calls of a message stand together, where the first one was.
-    assert joined(blocks(message)) == joined(said)
+    assert joined(blocks(message)) == joined(scripted)
     assert signatures(message.parts) == signatures(items)
 
 
 def joined(blocks: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Neighbours of one kind as one; calls, and thoughts that are not shown, left out of account."""
-    made: list[tuple[str, str]] = []
-    for kind, said in blocks:
-        if kind == "tool_call" or not said:
+    runs: list[tuple[str, str]] = []
+    for kind, text in blocks:
+        if kind == "tool_call" or not text:
             continue
-        if made and made[-1][0] == kind:
-            made[-1] = (kind, made[-1][1] + said)
+        if runs and runs[-1][0] == kind:
+            runs[-1] = (kind, runs[-1][1] + text)
         else:
-            made.append((kind, said))
-    return made
+            runs.append((kind, text))
+    return runs
 
 
 PARTIAL = {"toolConfig": {"functionCallingConfig": {"streamFunctionCallArguments": True}}}
@@ -108,7 +108,7 @@ def test_partial_arguments_come_back_whole(way: str, script: Script, piece: int 
     assert_says(decoded(script, ask(way, **PARTIAL), piece=piece), script)
 
 
-def test_partial_arguments_arrive_as_they_are_said() -> None:
+def test_partial_arguments_arrive_as_they_are_generated() -> None:
     """Each value adds to the call's text, which is JSON once the call is done."""
     script = Script.of(ToolCall.of("write", {"items": [{"name": "red apple", "price": 0.5}, {"name": "b"}]}))
     stream = stream_bytes(encode(script, ask("events", **PARTIAL), Instant()).body, "gemini")
@@ -156,7 +156,7 @@ def test_an_error_inside_the_stream_is_raised(way: str, piece: int | None) -> No
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @given(script=scripts("gemini_interactions"), piece=PIECES)
-def test_the_library_hears_interactions(stream: bool, script: Script, piece: int | None) -> None:
+def test_the_library_decodes_interactions(stream: bool, script: Script, piece: int | None) -> None:
     """Every script comes back whole from an interaction, its steps in their order, and signed as they were."""
     output = decoded(script, interactions_ask(stream=stream), piece=piece)
     assert_says(output, script)
@@ -167,7 +167,7 @@ def test_the_library_hears_interactions(stream: bool, script: Script, piece: int
     assert [kind for kind in found if kind != "tool_call"] == [kind for kind in expected if kind != "tool_call"]
     signed = [part.signature for part in output.message.parts if isinstance(part, ReasoningPart)]
     given_signatures = [item.signature for item in items if isinstance(item, Reasoning)]
-    assert all(got == said or not said for got, said in zip(signed, given_signatures, strict=True))
+    assert all(got == given or not given for got, given in zip(signed, given_signatures, strict=True))
     assert all(signed)
 
 

@@ -1,4 +1,4 @@
-"""What the fake provider says as Ollama, the library hears: decode(encode(script)) == script."""
+"""What the fake provider encodes as Ollama, the library decodes: decode(encode(script)) == script."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def ask(path: str, *, stream: bool) -> ProviderRequest:
 @pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @given(script=scripts(WIRE), piece=st.sampled_from((None, 1, 2, 7, 100)))
-def test_the_library_hears_what_was_said(path: str, stream: bool, script: Script, piece: int | None) -> None:
+def test_the_library_decodes_what_was_scripted(path: str, stream: bool, script: Script, piece: int | None) -> None:
     """Every script comes back whole: text, thinking, tool calls, end, usage and model."""
     assert_says(decoded(script, ask(path, stream=stream), piece=piece), script)

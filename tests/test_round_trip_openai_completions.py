@@ -1,4 +1,4 @@
-"""What the fake provider says as legacy completions, the library hears: decode(encode(script)) == script."""
+"""What the fake provider encodes as legacy completions, the library decodes: decode(encode(script)) == script."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def ask(*, stream: bool, choices: int) -> ProviderRequest:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @given(script=scripts(WIRE), piece=st.sampled_from((None, 1, 2, 7, 100)))
-def test_the_library_hears_what_was_said(stream: bool, script: Script, piece: int | None) -> None:
+def test_the_library_decodes_what_was_scripted(stream: bool, script: Script, piece: int | None) -> None:
     """Every script comes back whole: text and end of each choice, usage and model."""
     asked = ask(stream=stream, choices=len(script.choices))
-    # A choice that says nothing is told by its finish reason.
+    # A choice without text is known by its finish reason.
     assert_says(decoded(script, asked, piece=piece), script)

@@ -1,4 +1,4 @@
-"""What the fake provider says as responses, the library hears: decode(encode(script)) == script."""
+"""What the fake provider encodes as responses, the library decodes: decode(encode(script)) == script."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def ask(*, stream: bool, **fields: Any) -> ProviderRequest:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @given(script=scripts(WIRE), piece=st.sampled_from((None, 1, 2, 7, 100)))
-def test_the_library_hears_what_was_said(stream: bool, script: Script, piece: int | None) -> None:
+def test_the_library_decodes_what_was_scripted(stream: bool, script: Script, piece: int | None) -> None:
     """Every script comes back whole: text, reasoning, refusals, tool calls, end, usage and model."""
     assert_says(decoded(script, ask(stream=stream), piece=piece), script)
 
 
 @given(script=scripts(WIRE), stream=st.booleans())
 def test_items_and_parts_keep_their_order(script: Script, stream: bool) -> None:
-    """Output items and their content parts come back as parts, each by itself, in the order they were said in."""
+    """Output items and their content parts come back as parts, each by itself, in the order of the script."""
     items = script.choices[0].items
     message = decoded(script, ask(stream=stream)).message
     expected = [

@@ -77,8 +77,8 @@ def no_sleep() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def provider() -> Iterator[InProcessProvider]:
     """A provider in this process."""
-    with InProcessProvider() as made:
-        yield made
+    with InProcessProvider() as provider:
+        yield provider
 
 
 @pytest.fixture(scope="module")

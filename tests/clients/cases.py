@@ -1,4 +1,4 @@
-"""What is said to every client: scripts, and what each wire format can carry of them."""
+"""What every client is sent: scripts, and what each wire format can carry of them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ WIRES: Final[Mapping[str, Wire]] = {
 
 
 class Case(NamedTuple):
-    """One request to each client: what is said, and whether the request declares tools."""
+    """One request to each client: what is sent, and whether the request declares tools."""
 
     name: str
     script: Script
@@ -141,24 +141,24 @@ _CASES: Final = (
 def cases(wire: str) -> list[Case]:
     """The cases for a wire format; each of its finish reasons is one of them."""
     facts = WIRES[wire]
-    made = [
+    listed = [
         case
         for case in _CASES
         if (facts.reasoning or "reasoning" not in case.needs) and (facts.tools or not case.tools)
     ]
     if "cache_write" in facts.usage:
         usage = Usage(input=200, output=3, cached=150, cache_write=40)
-        made.append(Case("cache_write", Script.of("Written to the cache.", usage=usage)))
+        listed.append(Case("cache_write", Script.of("Written to the cache.", usage=usage)))
     for reason in facts.words:
         if reason not in ("stop", "tool_calls"):
             usage = Usage(input=5, output=4)
-            made.append(Case(f"finish_{reason}", Script.of("It was cut", finish_reason=reason, usage=usage)))
+            listed.append(Case(f"finish_{reason}", Script.of("It was cut", finish_reason=reason, usage=usage)))
     message = "This model is not for you."
-    made.append(Case("error", Script(error=Error(status=403, message=message))))
-    return made
+    listed.append(Case("error", Script(error=Error(status=403, message=message))))
+    return listed
 
 
-def said(case: Case) -> dict[str, Any]:
+def expected(case: Case) -> dict[str, Any]:
     """What the script says, in a driver's terms; its finish reason in ours."""
     (choice,) = case.script.choices
     usage = case.script.usage
@@ -176,4 +176,4 @@ def said(case: Case) -> dict[str, Any]:
     }
 
 
-__all__ = ["WIRES", "Case", "Wire", "cases", "said"]
+__all__ = ["WIRES", "Case", "Wire", "cases", "expected"]

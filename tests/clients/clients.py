@@ -10,7 +10,7 @@ from tests.clients.environments import NODE, OWN
 Counts = Mapping[str, int]
 
 
-def as_said(counts: Counts) -> Counts:
+def as_reported(counts: Counts) -> Counts:
     """Cached and written tokens inside input, reasoning inside output."""
     return counts
 
@@ -46,7 +46,7 @@ class Client(NamedTuple):
     stream_path: str = ""
     variable: str = ""
     model: str = "m"
-    counts: Callable[[Counts], Counts] = as_said
+    counts: Callable[[Counts], Counts] = as_reported
     shows: Mapping[str, str | None] = {}
     lacks: Mapping[str, str] = {}
     own: Mapping[str, str] = {}
@@ -71,14 +71,14 @@ def _in_mode(facts: Mapping[str, str], what: str, stream: bool) -> str | None:
     return facts.get(what) or facts.get(f"{'stream' if stream else 'complete'}:{what}")
 
 
-def _made(
+def _client(
     environment: str, driver: str, package: str, wire: str, path: str, stream_path: str = "", **more: Any
 ) -> Client:
     return Client(f"{package}-{wire}", environment, f"{driver}_driver", package, wire, path, stream_path, **more)
 
 
 def _own(package: str, wire: str, path: str, stream_path: str = "", **more: Any) -> Client:
-    return _made(OWN, package.replace("-", "_"), package, wire, path, stream_path, **more)
+    return _client(OWN, package.replace("-", "_"), package, wire, path, stream_path, **more)
 
 
 CHAT: Final = "/v1/chat/completions"
@@ -207,7 +207,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         counts=cache_beside,
         variable="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
     ),
-    _made(
+    _client(
         "litellm",
         "litellm",
         "litellm",
@@ -216,7 +216,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         shows=LITELLM,
         variable="OPENAI_API_BASE",
     ),
-    _made(
+    _client(
         "litellm",
         "litellm",
         "litellm",
@@ -226,7 +226,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         fails={"stream:line_separators": SPLITS},
         variable="ANTHROPIC_API_BASE",
     ),
-    _made(
+    _client(
         "litellm",
         "litellm",
         "litellm",
@@ -240,7 +240,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         },
         variable="GEMINI_API_BASE",
     ),
-    _made(
+    _client(
         "litellm",
         "litellm",
         "litellm",
@@ -254,7 +254,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         },
         variable="OLLAMA_API_BASE",
     ),
-    _made(
+    _client(
         "langchain",
         "langchain",
         "langchain-openai",
@@ -263,7 +263,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         lacks={"reasoning": NO_REASONING_CONTENT},
         variable="OPENAI_API_BASE",
     ),
-    _made(
+    _client(
         "langchain",
         "langchain",
         "langchain-openai",
@@ -271,7 +271,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         RESPONSES,
         variable="OPENAI_API_BASE",
     ),
-    _made(
+    _client(
         "langchain",
         "langchain",
         "langchain-anthropic",
@@ -279,7 +279,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         MESSAGES,
         variable="ANTHROPIC_API_URL",
     ),
-    _made(
+    _client(
         "langchain",
         "langchain",
         "langchain-google-genai",
@@ -289,7 +289,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         fails={"stream:line_separators": SPLITS},
         variable="GOOGLE_GEMINI_BASE_URL",
     ),
-    _made(
+    _client(
         "langchain",
         "langchain",
         "langchain-ollama",
@@ -298,7 +298,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         fails={"line_separators": SPLITS},
         variable="OLLAMA_HOST",
     ),
-    _made(
+    _client(
         "pydantic_ai",
         "pydantic_ai",
         "pydantic-ai-slim",
@@ -307,7 +307,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         shows=PYDANTIC_AI,
         variable="OPENAI_BASE_URL",
     ),
-    _made(
+    _client(
         "pydantic_ai",
         "pydantic_ai",
         "pydantic-ai-slim",
@@ -316,7 +316,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         shows=PYDANTIC_AI | {"tool_calls": "stop"},
         variable="OPENAI_BASE_URL",
     ),
-    _made(
+    _client(
         "pydantic_ai",
         "pydantic_ai",
         "pydantic-ai-slim",
@@ -326,7 +326,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         lacks={"usage.reasoning": "does not read thinking tokens"},
         variable="ANTHROPIC_BASE_URL",
     ),
-    _made(
+    _client(
         "pydantic_ai",
         "pydantic_ai",
         "pydantic-ai-slim",
@@ -337,8 +337,10 @@ CLIENTS: Final[tuple[Client, ...]] = (
         shows=PYDANTIC_AI | {"tool_calls": "stop"},
         variable="GOOGLE_GEMINI_BASE_URL",
     ),
-    _made("instructor", "instructor", "instructor", "openai_chat", CHAT, variable="OPENAI_BASE_URL", **LAST_CALLS_ONLY),
-    _made(
+    _client(
+        "instructor", "instructor", "instructor", "openai_chat", CHAT, variable="OPENAI_BASE_URL", **LAST_CALLS_ONLY
+    ),
+    _client(
         "instructor",
         "instructor",
         "instructor",
@@ -348,7 +350,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         variable="ANTHROPIC_BASE_URL",
         **LAST_CALLS_ONLY,
     ),
-    _made(
+    _client(
         "llm",
         "llm",
         "llm",
@@ -359,7 +361,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
             "finish_reason": "keeps it in the raw response only",
         },
     ),
-    _made(
+    _client(
         NODE,
         "node_openai",
         "openai (npm)",
@@ -367,7 +369,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         CHAT,
         variable="OPENAI_BASE_URL",
     ),
-    _made(
+    _client(
         NODE,
         "node_openai",
         "openai (npm)",
@@ -375,7 +377,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         RESPONSES,
         variable="OPENAI_BASE_URL",
     ),
-    _made(
+    _client(
         NODE,
         "node_anthropic",
         "@anthropic-ai/sdk",
@@ -384,7 +386,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         counts=cache_beside,
         variable="ANTHROPIC_BASE_URL",
     ),
-    _made(
+    _client(
         NODE,
         "node_genai",
         "@google/genai",
@@ -394,7 +396,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         counts=reasoning_beside,
         variable="GOOGLE_GEMINI_BASE_URL",
     ),
-    _made(
+    _client(
         NODE,
         "ai",
         "@ai-sdk/openai",
@@ -404,7 +406,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         lacks={"reasoning": NO_REASONING_CONTENT},
         variable="OPENAI_BASE_URL",
     ),
-    _made(
+    _client(
         NODE,
         "ai",
         "@ai-sdk/openai",
@@ -413,7 +415,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         shows=AI,
         variable="OPENAI_BASE_URL",
     ),
-    _made(
+    _client(
         NODE,
         "ai",
         "@ai-sdk/anthropic",
@@ -422,7 +424,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         shows=AI,
         variable="ANTHROPIC_BASE_URL",
     ),
-    _made(
+    _client(
         NODE,
         "ai",
         "@ai-sdk/google",

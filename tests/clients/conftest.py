@@ -20,5 +20,5 @@ def server() -> Iterator[FakeProviderServer]:
 @pytest.fixture(scope="session")
 def drivers(server: FakeProviderServer) -> Iterator[Drivers]:
     """The drivers, one at a time."""
-    with Drivers(server) as made:
-        yield made
+    with Drivers(server) as started:
+        yield started

@@ -106,9 +106,9 @@ class Drivers:
         how = command(environment, name)
         session = self._server.create_session(strict=True)
         root = f"{self._server.url}/s/{session.id}"
-        made = Driver(how, session, root, _redirects(environment, name, root))
-        self._running = ((environment, name), made)
-        return made
+        driver = Driver(how, session, root, _redirects(environment, name, root))
+        self._running = ((environment, name), driver)
+        return driver
 
     def close(self) -> None:
         """End the one that runs."""

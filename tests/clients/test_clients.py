@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.cases import WIRES, Case, cases, said
+from tests.clients.cases import WIRES, Case, cases, expected
 from tests.clients.clients import CLIENTS, Client
 from tests.clients.driver import Drivers
 from tests.environments import UnavailableError
@@ -29,7 +29,7 @@ def _params() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("client", "case", "stream"), list(_params()))
-def test_client_reads_what_was_said(drivers: Drivers, client: Client, case: Case, stream: bool) -> None:
+def test_client_reads_what_was_scripted(drivers: Drivers, client: Client, case: Case, stream: bool) -> None:
     """The client asks where it should, shows what the script says, and does not show what it is declared to lack."""
     try:
         driver = drivers.get(client.environment, client.driver)
@@ -56,7 +56,7 @@ def _redirected() -> Iterator[Any]:
 
 @pytest.mark.parametrize("client", list(_redirected()))
 def test_an_environment_variable_alone_redirects_the_client(drivers: Drivers, client: Client) -> None:
-    """With its variable set and nothing told in code, the client asks the server."""
+    """With its variable set and nothing set in code, the client asks the server."""
     try:
         driver = drivers.get(client.environment, client.driver)
     except UnavailableError as error:
@@ -70,7 +70,7 @@ def test_an_environment_variable_alone_redirects_the_client(drivers: Drivers, cl
 
 def check_rest(client: Client, case: Case, stream: bool, got: dict[str, Any]) -> None:
     """Text, reasoning, tool calls and finish reason are those of the script."""
-    wire, wanted = WIRES[client.wire], said(case)
+    wire, wanted = WIRES[client.wire], expected(case)
     del wanted["usage"]
     reason = wanted["finish_reason"]
     wanted["finish_reason"] = client.shows.get(reason, wire.words[reason])
@@ -90,7 +90,7 @@ def check_usage(client: Client, case: Case, stream: bool, got: Any) -> None:
         assert got is None
         return
     assert got is not None, "no usage"
-    for name, value in client.counts(said(case)["usage"]).items():
+    for name, value in client.counts(expected(case)["usage"]).items():
         if client.computes(f"usage.{name}", stream=stream):
             continue
         carried = name in WIRES[client.wire].usage and not client.missing(f"usage.{name}", stream=stream)

@@ -46,11 +46,11 @@ class Machine(NamedTuple):
     @classmethod
     def at(cls, root: Path, cwd: str, home: str, temporary: str) -> Machine:
         """A machine below a folder of its own."""
-        made = cls(root, root / cwd, root / home, root / temporary, Path(home).name)
-        for path in made[1:4]:
+        folders = cls(root, root / cwd, root / home, root / temporary, Path(home).name)
+        for path in folders[1:4]:
             path.mkdir(parents=True)
-        (made.cwd / "notes.txt").write_text(NOTES)
-        return made
+        (folders.cwd / "notes.txt").write_text(NOTES)
+        return folders
 
     def run(self, agent: CodingAgent, cassettes: Path, upstream: str, *before: str) -> subprocess.CompletedProcess[str]:
         """Run an agent by `tokentape record`, without options; a command `before` it runs the agent alone."""

@@ -50,8 +50,8 @@ def test_a_real_trace_is_imported(exporter: str, server: FakeProviderServer, tmp
         ]
         assert not found.tools or found.tools == expected.tools
     called = decode_response(first.interaction.response, "openai_chat").output
-    said = decode_response(second.interaction.response, "openai_chat")
+    decoded = decode_response(second.interaction.response, "openai_chat")
     (call,) = called.message.tool_calls
     assert (call.name, call.arguments, called.finish_reason) == ("depth", {"of": "sea"}, "tool_calls")
-    assert (called.usage.input, called.usage.output, said.output.text) == (40, 9, ANSWER)
-    assert said.streamed == (exporter not in NO_STREAMS)
+    assert (called.usage.input, called.usage.output, decoded.output.text) == (40, 9, ANSWER)
+    assert decoded.streamed == (exporter not in NO_STREAMS)

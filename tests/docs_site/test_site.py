@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs_site.sources import PAGES, REPOSITORY
-from tests.environments import UnavailableError, made
+from tests.environments import UnavailableError, built_once
 from tests.servers.programs import Debian
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def site(shared_folder: Path) -> Path:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    return made(folder, "docs", build)
+    return built_once(folder, "docs", build)
 
 
 @pytest.fixture(scope="module")

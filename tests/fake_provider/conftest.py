@@ -56,9 +56,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[FakeProviderServer]:
 @pytest.fixture
 def session(server: FakeProviderServer) -> Iterator[Session]:
     """A session that nobody else uses."""
-    made = server.create_session()
-    yield made
-    server.delete_session(made.id)
+    created = server.create_session()
+    yield created
+    server.delete_session(created.id)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class InProcess:
         return httpx.Client(transport=httpx.MockTransport(answer))
 
 
-def frames(made: Any) -> Iterator[bytes]:
+def frames(body: Any) -> Iterator[bytes]:
     """The bytes frame by frame."""
-    for frame in made:
+    for frame in body:
         yield frame.data

@@ -46,8 +46,8 @@ few = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def client_for(url: str) -> Any:
     """A client of boto3 that retries nothing."""
     config = Config(retries={"total_max_attempts": 1})
-    made = boto3.Session(aws_access_key_id="AKIAFAKE", aws_secret_access_key="secret", region_name="us-east-1")
-    return made.client("bedrock-runtime", endpoint_url=url, config=config)
+    session = boto3.Session(aws_access_key_id="AKIAFAKE", aws_secret_access_key="secret", region_name="us-east-1")
+    return session.client("bedrock-runtime", endpoint_url=url, config=config)
 
 
 class InProcessBedrock:
@@ -114,9 +114,9 @@ def add(block: dict[str, Any], delta: dict[str, Any]) -> None:
         if "redactedContent" in reasoning:
             block["reasoningContent"] = reasoning
         else:
-            said_so_far = block.setdefault("reasoningContent", {"reasoningText": {}})["reasoningText"]
+            reasoning_so_far = block.setdefault("reasoningContent", {"reasoningText": {}})["reasoningText"]
             for key, value in reasoning.items():
-                said_so_far[key] = said_so_far.get(key, "") + value
+                reasoning_so_far[key] = reasoning_so_far.get(key, "") + value
 
 
 def check(message: dict[str, Any], script: Script) -> None:
@@ -317,7 +317,7 @@ def test_finish_reasons_are_the_providers_words(reason: Any) -> None:
 
 
 def test_an_arn_is_a_model_too() -> None:
-    """Its slash comes encoded, and the request tells the family of the model."""
+    """Its slash comes encoded, and the request names the family of the model."""
     fake.script = Script.of("Hi")
     assert fake.client.converse(modelId=ARN, messages=CONVERSATION)["stopReason"] == "end_turn"
     assert fake.ask is not None
@@ -346,9 +346,9 @@ def test_a_bad_request_is_refused(server: FakeProviderServer, model: str, body: 
 @pytest.fixture
 def client(server: FakeProviderServer, session: Session) -> Iterator[Any]:
     """A client of boto3 in a session of the running server."""
-    made = client_for(server.base_url("bedrock_converse", session.id))
-    yield made
-    made.close()
+    client = client_for(server.base_url("bedrock_converse", session.id))
+    yield client
+    client.close()
 
 
 def test_the_running_server_answers_boto3(client: Any, session: Session) -> None:

@@ -14,8 +14,8 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http import bounded_pattern as module
 from tokentape_fake_provider.http.bounded_pattern import BoundedPattern, pattern_budget
 from tokentape_fake_provider.sessions.condition import Condition
+from tokentape_fake_provider.sessions.matching.ignored_parts import IgnoredParts
 from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
-from tokentape_fake_provider.sessions.matching.normalising import Normalising
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.simulation import model, schema_values
@@ -96,7 +96,7 @@ def test_a_pattern_that_is_too_large_to_compile_is_refused(pattern: str) -> None
     with pytest.raises(ValueError, match="is not a regular expression"):
         Condition(matches=pattern)
     with pytest.raises(SettingError, match="is not a regular expression"):
-        Normalising(ignore_text=(pattern,))
+        IgnoredParts(ignore_text=(pattern,))
 
 
 LARGE: dict[str, Any] = {
@@ -153,7 +153,7 @@ def test_a_rule_whose_pattern_takes_too_long_is_reported(
 def test_ignored_text_takes_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pattern of `ignore_text` ends with an error, too."""
     monkeypatch.setattr(module, "SEARCH_SECONDS", 0.01)
-    normaliser = Normaliser(Normalising(ignore_text=("(a|aa)+$", "x")), HERE)
+    normaliser = Normaliser(IgnoredParts(ignore_text=("(a|aa)+$", "x")), HERE)
     with pytest.raises(PatternTimeoutError):
         normaliser.normal(chat(NO_MATCH))
     assert normaliser.normal(chat("a1x")) == normaliser.normal(chat("a1"))

@@ -51,7 +51,7 @@ def test_a_request_begins_with_a_cached_content(client: genai.Client) -> None:
 
 
 def test_cached_contents_are_listed_changed_and_deleted(client: genai.Client) -> None:
-    """A content is shown as it was created, lives as long as it was last told to, and is gone after a deletion."""
+    """A content is shown as it was created, lives as long as was last requested, and is gone after a deletion."""
     content = client.caches.create(model=MODEL, config=CONFIG)
     assert content.name is not None
     assert [found.name for found in client.caches.list()] == [content.name]

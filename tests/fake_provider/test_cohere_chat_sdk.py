@@ -120,8 +120,8 @@ def check(script: Script, content: Any, calls: Any, end: Any) -> None:
 def test_the_client_reads_every_stream(script: Script) -> None:
     """The client's events add up to the script: content blocks, tool calls, finish reason and usage."""
     fake.script = script
-    heard = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
-    check(script, heard.content, heard.calls, heard.end)
+    received = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
+    check(script, received.content, received.calls, received.end)
 
 
 @given(scripts("cohere_chat"))
@@ -143,14 +143,14 @@ def test_the_client_talks_to_the_server(live: cohere.ClientV2, session: Session)
     plan = Reasoning("I will look up both cities.", plan=True)
     session.push(Script.of(plan, *calls, usage=Usage(input=12, output=34, cached=5)))
     session.push(Script.of(Reasoning("Hm."), "Cold and warm.", finish_reason="length"))
-    heard = DecodedResponse(live.v2.chat_stream(model="command-a", messages=MESSAGES))
-    assert (heard.plan, heard.content) == ("I will look up both cities.", [])
-    assert [(name, json.loads(arguments)) for _, name, arguments in heard.calls] == [
+    received = DecodedResponse(live.v2.chat_stream(model="command-a", messages=MESSAGES))
+    assert (received.plan, received.content) == ("I will look up both cities.", [])
+    assert [(name, json.loads(arguments)) for _, name, arguments in received.calls] == [
         ("weather", {"city": "Oslo"}),
         ("weather", {"city": "Rome"}),
     ]
-    assert heard.end.finish_reason == "TOOL_CALL"
-    assert (heard.end.usage.tokens.input_tokens, heard.end.usage.cached_tokens) == (12, 5)
+    assert received.end.finish_reason == "TOOL_CALL"
+    assert (received.end.usage.tokens.input_tokens, received.end.usage.cached_tokens) == (12, 5)
     whole = live.v2.chat(model="command-a", messages=MESSAGES)
     assert [block.type for block in whole.message.content or ()] == ["thinking", "text"]
     assert whole.finish_reason == "MAX_TOKENS"
@@ -202,12 +202,12 @@ def test_http_errors_become_the_clients_exceptions(status: int, raised: type[Api
     assert (caught.value.headers or {})["retry-after"] == "2"
 
 
-def test_an_error_inside_the_stream_is_told_by_its_end() -> None:
+def test_an_error_inside_the_stream_is_reported_by_its_end() -> None:
     """The deltas arrive, then a message-end with the error: the client does not raise."""
     fake.script = Script.of("Half an answ", error=Error(500, "internal error", in_stream=True))
-    heard = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
-    assert heard.content == [("text", "Half an answ")]
-    assert (heard.end.finish_reason, heard.end.error, heard.end.usage) == ("ERROR", "internal error", None)
+    received = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
+    assert received.content == [("text", "Half an answ")]
+    assert (received.end.finish_reason, received.end.error, received.end.usage) == ("ERROR", "internal error", None)
 
 
 def test_a_bad_request_is_refused(live: cohere.ClientV2) -> None:

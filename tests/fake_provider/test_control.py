@@ -66,13 +66,13 @@ def refused(response: httpx2.Response) -> tuple[int, dict[str, str]]:
 
 def test_session_from_creation_to_deletion(server: FakeProviderServer, control: httpx2.Client) -> None:
     """A session is created, shown, listed and deleted."""
-    made = control.post("/sessions", json={"id": "a", "settings": {"strict": True, "timing": "recorded:2"}})
-    assert made.status_code == 201
-    urls = made.json()["base_urls"]
+    created = control.post("/sessions", json={"id": "a", "settings": {"strict": True, "timing": "recorded:2"}})
+    assert created.status_code == 201
+    urls = created.json()["base_urls"]
     assert urls["openai_chat"] == f"{server.url}/s/a/v1"
     assert urls["anthropic_messages"] == f"{server.url}/s/a"
-    assert made.json()["settings"]["timing"] == {"type": "recorded", "speed": 2.0}
-    assert control.get("/sessions/a").json() == made.json()
+    assert created.json()["settings"]["timing"] == {"type": "recorded", "speed": 2.0}
+    assert control.get("/sessions/a").json() == created.json()
     assert [shown["id"] for shown in control.get("/sessions").json()["sessions"]] == ["default", "a"]
     assert control.get("").json()["sessions"] == ["default", "a"]
     assert control.delete("/sessions/a").status_code == 204
@@ -93,7 +93,7 @@ def test_settings_are_changed_one_by_one(control: httpx2.Client) -> None:
 
 
 def test_queue_rules_journal_and_unplayed(server: FakeProviderServer, control: httpx2.Client) -> None:
-    """What is queued and ruled over HTTP answers; the journal tells, and what was not played is told."""
+    """What is queued and ruled over HTTP answers; the journal has it, and what was not played is reported."""
     script = {"choices": [{"items": [{"type": "text", "text": "two"}]}]}
     queued = control.post(
         "/sessions/default/queue",
@@ -310,7 +310,7 @@ def test_control_is_off_beyond_this_machine() -> None:
 
 
 def test_the_journal_can_be_waited_for(server: FakeProviderServer, control: httpx2.Client) -> None:
-    """With `wait` the journal is told when each response has ended, or a 504 when the time is up."""
+    """With `wait` the journal is sent when each response has ended, or a 504 when the time is up."""
     server.default.configure(timing="stepped")
     with httpx2.Client(base_url=server.base_url("openai_chat")) as client:
         with client.stream("POST", "/chat/completions", json=REQUEST | {"stream": True}):

@@ -262,7 +262,7 @@ def test_an_event_loop_that_is_gone() -> None:
     assert (clock.now(), clock.next_deadline) == (1000, None)
 
 
-def test_an_error_in_a_call_is_told() -> None:
+def test_an_error_in_a_call_is_reported() -> None:
     """What a call raises comes out of `advance`."""
     clock = ControlledClock()
 

@@ -34,8 +34,8 @@ def server() -> Iterator[FakeProviderServer]:
 @pytest.fixture(scope="module")
 def client(server: FakeProviderServer) -> Iterator[httpx2.Client]:
     """A client of it."""
-    with httpx2.Client(base_url=server.url, timeout=30) as made:
-        yield made
+    with httpx2.Client(base_url=server.url, timeout=30) as client:
+        yield client
 
 
 def cors_of(response: httpx2.Response) -> dict[str, str]:

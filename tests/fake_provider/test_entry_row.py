@@ -16,8 +16,8 @@ from tokentape_fake_provider.sessions.entry_row import entry_row
 def preview(body: Any) -> str:
     """The preview of a request with this body."""
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    made = Entry(session="s", time=0, method="POST", path="/", query="", raw_headers=[], raw_body=raw, wire=None)
-    shown = entry_row(made)["preview"]
+    entry = Entry(session="s", time=0, method="POST", path="/", query="", raw_headers=[], raw_body=raw, wire=None)
+    shown = entry_row(entry)["preview"]
     assert isinstance(shown, str)
     return shown
 
@@ -55,6 +55,6 @@ def test_the_journal_is_read_as_rows(server: FakeProviderServer, http: httpx2.Cl
 
 def test_a_snapshot_keeps_what_was_reported() -> None:
     """The usage that another process has reported is in a copy, too."""
-    made = Entry(session="s", time=0, method="POST", path="/", query="", raw_headers=[], raw_body=b"", wire=None)
-    made.usage = TokenCounts(1, 2)
-    assert made.snapshot().usage == TokenCounts(1, 2)
+    entry = Entry(session="s", time=0, method="POST", path="/", query="", raw_headers=[], raw_body=b"", wire=None)
+    entry.usage = TokenCounts(1, 2)
+    assert entry.snapshot().usage == TokenCounts(1, 2)

@@ -1,4 +1,4 @@
-"""What clients are told at paths that no wire format owns: an error in a shape that they understand."""
+"""What clients receive at paths that no wire format owns: an error in a shape that they understand."""
 
 from __future__ import annotations
 

@@ -54,11 +54,11 @@ def damaged(spec: str, wire: str, timing: Any = INSTANT, **fields: Any) -> tuple
 
 def documents(tape: Tape, wire: str = "") -> list[Any]:
     """The documents of a tape's events; those that are no JSON as bytes."""
-    made = []
+    found = []
     for event in events_of(tape):
         value = wire_named(wire).document_paths.read(event.document) if wire else None
-        made.append(event.document if value is None else value)
-    return made
+        found.append(event.document if value is None else value)
+    return found
 
 
 def why(spec: str, tape: Tape, wire: str | None = None) -> str:
@@ -89,9 +89,9 @@ def test_splice(parts: tuple[Frame, ...], data: st.DataObject) -> None:
         edits.append(Edit(start, stop, new))
         expected += tape.body[position:start] + new
         position = stop
-    made = splice(tape, edits)
-    assert made.body == expected + tape.body[position:]
-    times = [frame.at for frame in made.frames]
+    damaged = splice(tape, edits)
+    assert damaged.body == expected + tape.body[position:]
+    times = [frame.at for frame in damaged.frames]
     assert times == sorted(times)
 
 
@@ -193,8 +193,8 @@ def test_connection_faults() -> None:
     assert apply_fault(parse_fault("rst@byte=1"), tape).end == "reset"
     assert apply_fault(parse_fault("clean_end@byte=1"), tape).end == "complete"
     for spec, end in (("fin@before_headers", "dropped"), ("rst@before_headers", "reset")):
-        made = apply_fault(parse_fault(spec), tape)
-        assert (made.head, made.frames, made.end, made.start) == (False, (), end, 7)
+        damaged = apply_fault(parse_fault(spec), tape)
+        assert (damaged.head, damaged.frames, damaged.end, damaged.start) == (False, (), end, 7)
 
 
 # The text.
@@ -250,14 +250,14 @@ def test_in_band_error(wire: str) -> None:
     scripted = encode(Script.of(TEXT, error=Error(429, "slow down", in_stream=True)), ask, Instant())
     whole = apply_fault(parse_fault("clean_end"), tape, known, ask)
     assert after.body.startswith(whole.body)
-    told = documents(after, wire)[len(events_of(whole)) :]
-    expected = documents(scripted, wire)[-len(told) :]
+    added = documents(after, wire)[len(events_of(whole)) :]
+    expected = documents(scripted, wire)[-len(added) :]
     if wire == "openai_responses":  # the response object knows what had been sent; the fault does not
         assert (
-            [value["type"] for value in told] == [value["type"] for value in expected] == ["error", "response.failed"]
+            [value["type"] for value in added] == [value["type"] for value in expected] == ["error", "response.failed"]
         )
-        told, expected = [told[0] | {"sequence_number": 0}], [expected[0] | {"sequence_number": 0}]
-    assert told == expected
+        added, expected = [added[0] | {"sequence_number": 0}], [expected[0] | {"sequence_number": 0}]
+    assert added == expected
 
 
 @pytest.mark.parametrize("frame", [0, 1, 2])
@@ -357,7 +357,7 @@ def test_no_usage(wire: str) -> None:
 
 @every_wire
 def test_no_usage_in_a_whole_answer(wire: str) -> None:
-    """An answer that is not streamed tells of no usage either."""
+    """An answer that is not streamed reports no usage either."""
     ask = ask_of(wire, stream=False)
     known = wire_named(wire)
     tape = tape_of_reply(known.encode_complete(Script.of(TEXT), ask))
@@ -527,16 +527,16 @@ def test_any_fault_of_any_recorded_tape(wire_format: str, data: st.DataObject) -
     )
     fault = _any_fault(data, tape)
     try:
-        made = apply_fault(fault, tape, wire)
+        damaged = apply_fault(fault, tape, wire)
     except FaultNotApplicableError as error:
         assert "\n" not in str(error)
         return
-    times = [frame.at for frame in made.frames]
+    times = [frame.at for frame in damaged.frames]
     assert times == sorted(times)
     if fault_name(fault) in ("fin", "rst", "stall", "clean_end", "half_event", "empty_stream"):
-        assert tape.body.startswith(made.body)
+        assert tape.body.startswith(damaged.body)
     if fault_name(fault) in ("tiny_chunks", "content_type"):
-        assert made.body == tape.body
+        assert damaged.body == tape.body
 
 
 def _any_fault(data: st.DataObject, tape: Tape) -> Fault:
@@ -638,5 +638,5 @@ def test_tapes_that_contradict_themselves(fields: dict[str, Any]) -> None:
 def test_in_band_error_in_an_array_that_has_just_begun() -> None:
     """The error is its only element."""
     tape = Tape((Frame(0, b"["),), headers=(("content-type", "application/json"),))
-    (told,) = json.loads(apply_fault(parse_fault("in_band_error"), tape, wire_named("gemini")).body)
-    assert told["error"]["code"] == 500
+    (document,) = json.loads(apply_fault(parse_fault("in_band_error"), tape, wire_named("gemini")).body)
+    assert document["error"]["code"] == 500

@@ -75,22 +75,22 @@ def test_retries_meet_faults_that_pass(session: Session, server: FakeProviderSer
 def test_broken_streams_come_again(spec: str, session: Session, client: openai.OpenAI) -> None:
     """What a passing fault broke is not used up: a queued script, a rule's script, a recording."""
 
-    def heard() -> str | None:
+    def answered() -> str | None:
         try:
             return stream(client)
         except openai.APIConnectionError:
             return None
 
     session.push(Script.of("queued", faults=spec))
-    assert heard() != "queued" or spec.startswith("clean_end")
-    assert heard() == "queued"
+    assert answered() != "queued" or spec.startswith("clean_end")
+    assert answered() == "queued"
     session.add_rule(Rule((Script.of("ruled"), Script.of("again")), times=2, faults=(spec,)))
-    heard()
-    assert [heard(), heard()] == ["ruled", "again"]
+    answered()
+    assert [answered(), answered()] == ["ruled", "again"]
     session.add_recordings([Recording(_tape("recorded"), CHAT, chat("Hello", stream=True), wire="openai_chat")])
     session.configure(strict=True, faults=spec)
-    heard()
-    assert heard() == "recorded"
+    answered()
+    assert answered() == "recorded"
     assert session.unplayed.empty
 
 
@@ -204,7 +204,7 @@ def test_recordings_without_a_wire_format(session: Session, server: FakeProvider
 
 
 def test_whole_answers_are_damaged_too(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
-    """A body whose length the headers tell breaks off before it; one that ends cleanly tells no length."""
+    """A body whose length the headers announce breaks off before it; one that ends cleanly announces no length."""
     url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
     session.configure(faults="fin@byte=10")
     with pytest.raises(httpx2.RemoteProtocolError, match="received 10 bytes"):
@@ -234,8 +234,10 @@ def test_queued_tapes_whose_frames_leave_apart(
     """A tape can ask for that itself."""
     frames = (Frame(900, b"a"), Frame(1000, b"b"), Frame(1000, b"c"))
     session.push(Tape(frames, 200, (("content-type", "text/plain"),), apart=True))
-    with http.stream("POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED) as made:
-        assert list(made.iter_raw()) == [b"a", b"b", b"c"]
+    with http.stream(
+        "POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED
+    ) as response:
+        assert list(response.iter_raw()) == [b"a", b"b", b"c"]
 
 
 def test_reset_comes_after_what_was_sent(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
@@ -245,10 +247,10 @@ def test_reset_comes_after_what_was_sent(session: Session, server: FakeProviderS
     got: list[bytes] = []
     url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
     with (
-        http.stream("POST", url, json=STREAMED) as made,
+        http.stream("POST", url, json=STREAMED) as response,
         pytest.raises(httpx2.ReadError, match="reset by peer"),
     ):
-        got.extend(made.iter_raw())
+        got.extend(response.iter_raw())
     assert b"".join(got) == body
     assert session.journal.wait()[-1].outcome == "reset"
 
@@ -257,8 +259,10 @@ def test_stalls_end_with_the_client(session: Session, server: FakeProviderServer
     """A stream that stalls for ever is held until its client leaves, and then it is over."""
     session.configure(faults="stall@event=2")
     session.push(THREE_WORDS)
-    with http.stream("POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED) as made:
-        chunks = made.iter_raw()
+    with http.stream(
+        "POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED
+    ) as response:
+        chunks = response.iter_raw()
         assert next(chunks).count(b"data: ") == 2
         assert session.journal.entries[-1].outcome == "pending"
     assert session.journal.wait()[-1].outcome == "client_left"
@@ -309,8 +313,10 @@ def test_requests_count_down(provider: InProcessProvider) -> None:
     client = in_process(provider)
     left = []
     for _ in range(2):
-        made = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
-        left.append((made.headers["x-ratelimit-limit-requests"], made.headers["x-ratelimit-remaining-requests"]))
+        response = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
+        left.append(
+            (response.headers["x-ratelimit-limit-requests"], response.headers["x-ratelimit-remaining-requests"])
+        )
         clock.jump(10)
     assert left == [("2", "1"), ("2", "0")]
     with pytest.raises(
@@ -331,14 +337,14 @@ def test_tokens_count_down(provider: InProcessProvider) -> None:
     """Input tokens are charged with the request, output tokens with the response, of scripts and recordings alike."""
     provider.default.configure(usage=Usage(input=10), faults="quota@tokens=50")
     provider.default.push(Script.of("Hi", usage=Usage(output=20)))
-    provider.default.add_recordings([recorded("Hello", "said before")])
+    provider.default.add_recordings([recorded("Hello", "recorded before")])
     client = in_process(provider)
     left = []
     for _ in range(2):
-        made = client.chat.completions.with_raw_response.create(
+        response = client.chat.completions.with_raw_response.create(
             model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}]
         )
-        left.append(made.headers["x-ratelimit-remaining-tokens"])
+        left.append(response.headers["x-ratelimit-remaining-tokens"])
     assert left == ["20", "9"]  # the recording counts nothing: its one event is one token
     with pytest.raises(openai.RateLimitError, match=r"tokens per min \(TPM\): Limit 50, Used 41, Requested 10"):
         ask(client)
@@ -349,8 +355,8 @@ def test_output_may_go_beyond_its_quota(provider: InProcessProvider) -> None:
     provider.default.configure(faults="quota@output_tokens=5")
     provider.default.push(Script.of("Hi", usage=Usage(output=20)))
     client = in_process(provider)
-    made = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
-    assert made.headers["x-ratelimit-remaining-tokens"] == "0"
+    response = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
+    assert response.headers["x-ratelimit-remaining-tokens"] == "0"
     assert statuses(client, 1) == [429]
 
 
@@ -361,16 +367,16 @@ def test_anthropics_quota_headers(provider: InProcessProvider) -> None:
     )
     http = httpx2.Client(transport=provider.transport())
     client = anthropic.Anthropic(base_url=provider.url, api_key="k", max_retries=0, http_client=http)
-    made = client.messages.with_raw_response.create(
+    response = client.messages.with_raw_response.create(
         model="m", max_tokens=9, messages=[{"role": "user", "content": "Hi"}]
     )
     kinds = ("requests", "input-tokens", "output-tokens")
-    told = {
+    limits = {
         name: value
-        for name, value in made.headers.items()
+        for name, value in response.headers.items()
         if name.startswith(tuple(f"anthropic-ratelimit-{kind}-" for kind in kinds))
     }
-    assert {name: value for name, value in told.items() if not name.endswith("reset")} == {
+    assert {name: value for name, value in limits.items() if not name.endswith("reset")} == {
         "anthropic-ratelimit-input-tokens-limit": "100",
         "anthropic-ratelimit-input-tokens-remaining": "90",
         "anthropic-ratelimit-output-tokens-limit": "200",
@@ -379,7 +385,7 @@ def test_anthropics_quota_headers(provider: InProcessProvider) -> None:
         "anthropic-ratelimit-requests-remaining": "4",
     }
     entry = provider.default.journal.wait()[-1]
-    reset = datetime.fromisoformat(told["anthropic-ratelimit-requests-reset"])
+    reset = datetime.fromisoformat(limits["anthropic-ratelimit-requests-reset"])
     assert 59 <= reset.timestamp() - entry.time <= 61
 
 
@@ -387,7 +393,7 @@ def test_anthropics_quota_headers(provider: InProcessProvider) -> None:
 
 
 def test_control_api(server: FakeProviderServer, session: Session, http: httpx2.Client, client: openai.OpenAI) -> None:
-    """Settings, rules and scripts take faults as specifications or objects; the journal tells of them."""
+    """Settings, rules and scripts take faults as specifications or objects; the journal names them."""
     root = f"{server.url}/_tokentape"
     here = f"{root}/sessions/{session.id}"
     faults = ["http_error@status=418,times=1", {"fault": "overload", "times": 1}]
@@ -435,7 +441,7 @@ def test_control_api(server: FakeProviderServer, session: Session, http: httpx2.
 def test_control_api_refuses_in_one_line(
     server: FakeProviderServer, session: Session, http: httpx2.Client, route: str, body: Any, what: str, where: str
 ) -> None:
-    """A bad fault is told by the nearest name, and where it stands."""
+    """A bad fault is reported with the nearest name, and where it stands."""
     url = f"{server.url}/_tokentape/sessions/{session.id}/{route}"
     method = "PATCH" if route == "settings" else "POST"
     status, error = refused(http.request(method, url, json=body))
@@ -480,7 +486,7 @@ def test_parsed_faults_are_what_the_struct_says() -> None:
 
 
 def test_server_stops_with_streams_that_stall(http: httpx2.Client) -> None:
-    """A stream that stalls for ever keeps no server from stopping; the journal tells how it ended."""
+    """A stream that stalls for ever keeps no server from stopping; the journal has how it ended."""
     with FakeProviderServer() as server:
         server.default.configure(faults="stall@event=2")
         url = f"{server.base_url('openai_chat')}/chat/completions"

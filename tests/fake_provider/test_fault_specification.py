@@ -107,14 +107,14 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
 def faults(kind: type[Fault]) -> st.SearchStrategy[Fault]:
     """Faults of a kind, with any parameters that it takes."""
 
-    def made(values: dict[str, Any]) -> Fault | None:
+    def fault_of(values: dict[str, Any]) -> Fault | None:
         try:
             return kind(**values)
         except FaultError:
             return None
 
     fields = {name: _values(hint) for name, hint in get_type_hints(kind).items() if name in kind.__struct_fields__}
-    drawn = st.fixed_dictionaries({}, optional=fields).map(made)
+    drawn = st.fixed_dictionaries({}, optional=fields).map(fault_of)
     return drawn.filter(lambda fault: fault is not None)  # type: ignore[return-value]
 
 
@@ -182,7 +182,7 @@ def test_parameters_by_keyword() -> None:
     ],
 )
 def test_bad_objects(value: Any, problem: str) -> None:
-    """A fault's JSON object that is wrong is told in one line."""
+    """A fault's JSON object that is wrong is reported in one line."""
     with pytest.raises(FaultError) as raised:
         fault_of_object(value)
     assert problem in str(raised.value)

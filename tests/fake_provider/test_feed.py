@@ -1,4 +1,4 @@
-"""The feed of events: what a page that watches the sessions is told, and what that costs everybody else."""
+"""The feed of events: what a page that watches the sessions receives, and what that costs everybody else."""
 
 from __future__ import annotations
 

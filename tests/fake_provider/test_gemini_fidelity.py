@@ -34,15 +34,17 @@ def test_chunks_have_recorded_shapes(script: Script) -> None:
     known = {
         key: {without_arguments(shape(chunk.get(key))) for chunk in chunks} for key in ("candidates", "usageMetadata")
     }
-    made = list(events(stream(script).decode()))
+    encoded = list(events(stream(script).decode()))
     for key, shapes in known.items():
-        assert [chunk for chunk in made if without_arguments(shape(chunk.get(key))) not in shapes] == []
-    assert {tuple(chunk) for chunk in made} <= {tuple(chunk) for chunk in chunks}
+        assert [chunk for chunk in encoded if without_arguments(shape(chunk.get(key))) not in shapes] == []
+    assert {tuple(chunk) for chunk in encoded} <= {tuple(chunk) for chunk in chunks}
 
 
-def without_arguments(made: object) -> str:
+def without_arguments(encoded: object) -> str:
     """A shape without that of the arguments, which are the tool's own."""
-    return re.sub(r"\('args', \(.*?\)\), \('id'", "('args', ()), ('id'", str(made).replace('"', "'").replace("\\", ""))
+    return re.sub(
+        r"\('args', \(.*?\)\), \('id'", "('args', ()), ('id'", str(encoded).replace('"', "'").replace("\\", "")
+    )
 
 
 def test_spacing_is_googles() -> None:
@@ -51,10 +53,10 @@ def test_spacing_is_googles() -> None:
     event = recording.split(b"\r\n\r\n")[0]
     again = json.dumps(json.loads(event[6:]), separators=(",", ": "), ensure_ascii=False).encode()
     assert event == b"data: " + again
-    made = stream(TEXT).split(b"\r\n\r\n")
-    assert made[-1] == b""
+    encoded = stream(TEXT).split(b"\r\n\r\n")
+    assert encoded[-1] == b""
     assert all(
-        part == b"data: " + json.dumps(json.loads(part[6:]), separators=(",", ": ")).encode() for part in made[:-1]
+        part == b"data: " + json.dumps(json.loads(part[6:]), separators=(",", ": ")).encode() for part in encoded[:-1]
     )
     array = msgspec.structs.replace(ask_of("gemini"), query="")
     pieces = [piece.data for piece in wire_named("gemini").encode_stream(TEXT, array)]
@@ -72,10 +74,12 @@ def test_spacing_is_googles() -> None:
 def test_an_http_error_is_like_the_recorded_one() -> None:
     """The keys of Google's error, in any order (the recording's are sorted)."""
     (item,) = items("gemini_generate_content", kind="error_response")
-    made = json.loads(wire_named("gemini").encode_error(Error(404, "No such model.")).body)
+    encoded = json.loads(wire_named("gemini").encode_error(Error(404, "No such model.")).body)
     found = json.loads(item.body)
-    assert {key: type(value) for key, value in made["error"].items()} == {k: type(v) for k, v in found["error"].items()}
-    assert made["error"]["status"] == found["error"]["status"]
+    assert {key: type(value) for key, value in encoded["error"].items()} == {
+        k: type(v) for k, v in found["error"].items()
+    }
+    assert encoded["error"]["status"] == found["error"]["status"]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ client = studio(httpx_client=fake.client(httpx2))
 
 
 def one(script: Script) -> Script:
-    """The script, and the in-process server told to say it."""
+    """The script, and the in-process server that plays it."""
     fake.script = script
     return script
 
@@ -74,17 +74,17 @@ class DecodedResponse:
 
 
 def check(responses: list[Any], script: Script) -> None:
-    """The SDK's objects say what the script says."""
+    """The SDK's objects have what the script has."""
     for index, choice in enumerate(script.choices):
-        heard = DecodedResponse(responses, index)
+        received = DecodedResponse(responses, index)
         items = choice.items
-        assert heard.text == "".join(item.text for item in items if isinstance(item, Text | Refusal))
-        assert heard.thoughts == "".join(item.text for item in items if isinstance(item, Reasoning))
+        assert received.text == "".join(item.text for item in items if isinstance(item, Text | Refusal))
+        assert received.thoughts == "".join(item.text for item in items if isinstance(item, Reasoning))
         calls = [(item.name, json.loads(item.arguments)) for item in items if isinstance(item, ToolCall)]
-        assert heard.calls == calls
+        assert received.calls == calls
         given_signatures = [item.signature for item in items if isinstance(item, Reasoning) and item.signature]
-        assert heard.signatures == given_signatures
-        assert heard.finish_reason == FINISH_REASONS[choice.ended]
+        assert received.signatures == given_signatures
+        assert received.finish_reason == FINISH_REASONS[choice.ended]
     last = responses[-1]
     assert {response.model_version for response in responses} == {script.model or "m"}
     assert len({response.response_id for response in responses}) == 1
@@ -119,7 +119,7 @@ def test_a_whole_response_says_the_same(script: Script) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_vertex_says_the_same(stream: bool) -> None:
-    """A client of Vertex in express mode asks under other paths and hears the same."""
+    """A client of Vertex in express mode sends its requests to other paths and receives the same."""
     vertex = genai.Client(
         vertexai=True,
         api_key="k",
@@ -218,10 +218,10 @@ def test_http_errors_become_the_sdks_exceptions(status: int, raised: Any, word: 
 def test_an_error_inside_the_stream_reaches_the_reader() -> None:
     """What came before arrives, then the SDK raises."""
     one(Script.of("Half an answ", error=Error(503, "Overloaded", in_stream=True)))
-    heard: list[str] = []
+    received: list[str] = []
     with pytest.raises(errors.APIError, match="Overloaded"):
-        heard.extend(chunk.text for chunk in client.models.generate_content_stream(model="m", contents="Hi"))
-    assert "".join(heard) == "Half an answ"
+        received.extend(chunk.text for chunk in client.models.generate_content_stream(model="m", contents="Hi"))
+    assert "".join(received) == "Half an answ"
 
 
 def test_usage_can_be_left_out() -> None:
@@ -234,8 +234,8 @@ def test_usage_can_be_left_out() -> None:
 @pytest.fixture
 def served(server: FakeProviderServer, session: Session) -> Iterator[Any]:
     """A client of a running server, over a socket."""
-    with studio(server.base_url("gemini", session.id)) as made:
-        yield made
+    with studio(server.base_url("gemini", session.id)) as client:
+        yield client
 
 
 def test_a_request_is_refused_in_googles_words(served: Any) -> None:

@@ -36,9 +36,9 @@ SPOKEN = Script.of(Text("".join(WORDS), pieces=WORDS))
 @pytest.fixture
 def provider() -> Iterator[InProcessProvider]:
     """A provider whose default session has a clock that moves on by itself, and synthetic timing."""
-    with InProcessProvider() as made:
-        made.default.configure(clock="automatic", timing=Synthetic(ttft_ms=300, tps=2))
-        yield made
+    with InProcessProvider() as provider:
+        provider.default.configure(clock="automatic", timing=Synthetic(ttft_ms=300, tps=2))
+        yield provider
 
 
 @pytest.fixture
@@ -57,13 +57,13 @@ def package(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture
 def client(provider: InProcessProvider, package: ModuleType) -> Iterator[Any]:
     """A sync client of the package."""
-    with package.Client(transport=provider.transport(package), base_url=provider.base_url("openai_chat")) as made:
-        yield made
+    with package.Client(transport=provider.transport(package), base_url=provider.base_url("openai_chat")) as client:
+        yield client
 
 
-def tape(*said: bytes, end: End = "complete") -> Tape:
+def tape(*pieces: bytes, end: End = "complete") -> Tape:
     """A tape of one frame each second."""
-    frames = tuple(Frame(1000.0 * number, data) for number, data in enumerate(said, 1))
+    frames = tuple(Frame(1000.0 * number, data) for number, data in enumerate(pieces, 1))
     return Tape(frames, 200, SSE, end=end, end_at=frames[-1].at if frames else 0)
 
 
@@ -243,13 +243,13 @@ def test_an_async_client_that_is_cancelled(provider: InProcessProvider, session:
         ("reset", "ReadError", "Connection reset by peer"),
     ],
 )
-@pytest.mark.parametrize("said", [(b"a", b"b"), ()])
+@pytest.mark.parametrize("pieces", [(b"a", b"b"), ()])
 @pytest.mark.parametrize("instant", [True, False])
 def test_a_cut_raises_the_clients_own_exception(
     end: End,
     error: str,
     says: str,
-    said: tuple[bytes, ...],
+    pieces: tuple[bytes, ...],
     instant: bool,
     client: Any,
     package: ModuleType,
@@ -258,14 +258,14 @@ def test_a_cut_raises_the_clients_own_exception(
     """A stream that breaks off gives all that was sent, and then what the client raises for a socket."""
     if not instant:
         session.configure(timing=Recorded())
-    session.push(tape(*said, end=end))
+    session.push(tape(*pieces, end=end))
     got = []
     with (
         client.stream("POST", "/chat/completions", json=REQUEST) as response,
         pytest.raises(getattr(package, error), match=says) as caught,
     ):
         got.extend(response.iter_raw())
-    assert b"".join(got) == b"".join(said)
+    assert b"".join(got) == b"".join(pieces)
     assert caught.value.request.url.path == "/v1/chat/completions"
     assert session.journal.entries[0].outcome == end
 
@@ -374,7 +374,7 @@ def test_a_thread_steps_what_another_reads(client: Any, session: Session) -> Non
 
 
 def test_a_sync_client_in_an_event_loop(provider: InProcessProvider) -> None:
-    """A sync client can't wait inside a running event loop: it is told to be async there."""
+    """A sync client can't wait inside a running event loop: it is advised to be async there."""
 
     async def run() -> None:
         with (

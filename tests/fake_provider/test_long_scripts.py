@@ -44,10 +44,10 @@ class Encoding:
 @pytest.fixture
 def encoding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Encoding]:
     """The encoder of this module's servers."""
-    made = Encoding()
-    monkeypatch.setattr(resolver, "encode", made)
-    yield made
-    made.go_on.set()
+    encoding = Encoding()
+    monkeypatch.setattr(resolver, "encode", encoding)
+    yield encoding
+    encoding.go_on.set()
 
 
 def ask(server: FakeProviderServer) -> httpx2.Response:

@@ -119,8 +119,8 @@ def test_the_client_talks_to_the_server(live: ollama.Client, session: Session) -
     parts = list(live.chat("llama3.2", messages=MESSAGES, stream=True))
     assert "".join(part.message.content or "" for part in parts) == "Looking."
     assert "".join(part.message.thinking or "" for part in parts) == "Two cities."
-    heard = [call.function.arguments for part in parts for call in part.message.tool_calls or ()]
-    assert heard == [{"city": "Oslo"}, {"city": "Rome"}]
+    received = [call.function.arguments for part in parts for call in part.message.tool_calls or ()]
+    assert received == [{"city": "Oslo"}, {"city": "Rome"}]
     assert (parts[-1].prompt_eval_count, parts[-1].eval_count, parts[-1].model) == (12, 34, "llama3.2")
     whole = live.chat("llama3.2", messages=MESSAGES)
     assert (whole.message.content, whole.done_reason) == ("Cold and warm.", "length")
@@ -164,10 +164,10 @@ def test_http_errors_become_the_clients_exception(status: int, stream: bool) -> 
 def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
     """The parts arrive, then the client raises for the error line."""
     fake.script = Script.of("Half an answ", error=Error(500, "an error was encountered", in_stream=True))
-    heard: list[str] = []
+    received: list[str] = []
     with pytest.raises(ollama.ResponseError, match="an error was encountered"):
-        heard.extend(part.message.content or "" for part in client.chat("m", messages=MESSAGES, stream=True))
-    assert "".join(heard) == "Half an answ"
+        received.extend(part.message.content or "" for part in client.chat("m", messages=MESSAGES, stream=True))
+    assert "".join(received) == "Half an answ"
 
 
 def test_a_bad_request_is_refused() -> None:
@@ -189,7 +189,7 @@ def test_the_client_learns_of_the_models(live: ollama.Client) -> None:
 
 
 def test_other_clients_learn_of_the_models(server: FakeProviderServer, session: Session, http: httpx2.Client) -> None:
-    """litellm names the model `name`; the version is told; a model is required."""
+    """litellm names the model `name`; the version is reported; a model is required."""
     base = server.base_url("ollama", session.id)
     assert http.post(f"{base}/api/show", json={"name": "llama3.2"}).json()["model_info"]
     assert http.get(f"{base}/api/version").json()["version"].count(".") == 2
@@ -212,8 +212,8 @@ def test_lines_have_recorded_shapes(script: Script) -> None:
     known = {
         shape(json.loads(line)) for item in items("ollama_chat") for line in item.body.splitlines() if line.strip()
     }
-    made = [json.loads(line) for line in stream_of("ollama", script).splitlines()]
-    assert [line for line in made if shape(line) not in known] == []
+    lines = [json.loads(line) for line in stream_of("ollama", script).splitlines()]
+    assert [line for line in lines if shape(line) not in known] == []
 
 
 def test_generated_lines_have_recorded_shapes() -> None:
@@ -221,8 +221,8 @@ def test_generated_lines_have_recorded_shapes() -> None:
     known = {shape(json.loads(line)) for item in items("ollama_generate") for line in item.body.splitlines()}
     wire = wire_named("ollama")
     ask = wire.read("/api/generate", {"model": "m", "prompt": "Hi"}, created=1_800_000_000, seed="seed")
-    made = [json.loads(piece.data) for piece in wire.encode_stream(Script.of("Hello there"), ask)]
-    assert [line for line in made if shape(line) not in known] == []
+    lines = [json.loads(piece.data) for piece in wire.encode_stream(Script.of("Hello there"), ask)]
+    assert [line for line in lines if shape(line) not in known] == []
 
 
 def test_arguments_are_on_one_line() -> None:

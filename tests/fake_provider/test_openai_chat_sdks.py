@@ -33,7 +33,7 @@ def joined(choice: Choice, kind: type[Text | Reasoning | Refusal]) -> str:
     return "".join(item.text for item in choice.items if isinstance(item, kind))
 
 
-def spoken(choice: Choice) -> str:
+def shown_text(choice: Choice) -> str:
     return "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
 
 
@@ -41,10 +41,10 @@ def calls(choice: Choice) -> list[tuple[str, str]]:
     return [(item.name, item.arguments) for item in choice.items if isinstance(item, ToolCall)]
 
 
-def ids_fit(choice: Choice, ids: list[str], made_up: str) -> bool:
+def ids_fit(choice: Choice, ids: list[str], pattern: str) -> bool:
     given_ids = [item.id for item in choice.items if isinstance(item, ToolCall)]
     return all(
-        made == wanted if wanted else re.fullmatch(made_up, made) for made, wanted in zip(ids, given_ids, strict=True)
+        one == wanted if wanted else re.fullmatch(pattern, one) for one, wanted in zip(ids, given_ids, strict=True)
     )
 
 
@@ -80,17 +80,17 @@ class DecodedResponse:
             self.calls[call.index][2] += call.function.arguments or ""
 
 
-def check(heard: DecodedResponse, choice: Choice, *, refuses: bool = True, call_id: str = "call_.{24}") -> None:
+def check(received: DecodedResponse, choice: Choice, *, refuses: bool = True, call_id: str = "call_.{24}") -> None:
     """`refuses` where there is a place for refusals, and else they are text."""
     if refuses:
-        assert (heard.text, heard.refusal) == (joined(choice, Text), joined(choice, Refusal))
+        assert (received.text, received.refusal) == (joined(choice, Text), joined(choice, Refusal))
     else:
-        assert (heard.text, heard.refusal) == (spoken(choice), "")
-    assert heard.reasoning == joined(choice, Reasoning)
-    assert [(name, arguments) for _, name, arguments in heard.calls.values()] == calls(choice)
-    assert list(heard.calls) == list(range(len(heard.calls)))
-    assert ids_fit(choice, [made for made, _, _ in heard.calls.values()], call_id)
-    assert heard.finish_reasons == [FINISH_REASONS[choice.ended]]
+        assert (received.text, received.refusal) == (shown_text(choice), "")
+    assert received.reasoning == joined(choice, Reasoning)
+    assert [(name, arguments) for _, name, arguments in received.calls.values()] == calls(choice)
+    assert list(received.calls) == list(range(len(received.calls)))
+    assert ids_fit(choice, [one for one, _, _ in received.calls.values()], call_id)
+    assert received.finish_reasons == [FINISH_REASONS[choice.ended]]
 
 
 @few
@@ -98,7 +98,7 @@ def check(heard: DecodedResponse, choice: Choice, *, refuses: bool = True, call_
 def test_openai_reads_every_stream(script: Script) -> None:
     """The openai SDK's chunks add up to the script: all choices, tool calls, reasons and usage."""
     fake.script = script
-    heard = [DecodedResponse() for _ in script.choices]
+    received = [DecodedResponse() for _ in script.choices]
     usages = []
     stream = openai_client.chat.completions.create(
         model="m", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
@@ -107,13 +107,13 @@ def test_openai_reads_every_stream(script: Script) -> None:
         assert chunk.object == "chat.completion.chunk"
         assert chunk.model == (script.model or "m")
         for choice in chunk.choices:
-            heard[choice.index].add(choice.delta)
+            received[choice.index].add(choice.delta)
             if choice.finish_reason:
-                heard[choice.index].finish_reasons.append(choice.finish_reason)
+                received[choice.index].finish_reasons.append(choice.finish_reason)
         if chunk.usage is not None:
             assert chunk.choices == []
             usages.append(chunk.usage)
-    for one, choice in zip(heard, script.choices, strict=True):
+    for one, choice in zip(received, script.choices, strict=True):
         check(one, choice)
     (usage,) = usages
     assert usage_of(script) == (
@@ -154,9 +154,9 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
         assert (message.content or "") == joined(choice, Text)
         assert (message.refusal or "") == joined(choice, Refusal)
         assert (message.model_extra or {}).get("reasoning_content", "") == joined(choice, Reasoning)
-        made = message.tool_calls or []
-        assert [(call.function.name, call.function.arguments) for call in made] == calls(choice)
-        assert ids_fit(choice, [call.id for call in made], "call_.{24}")
+        called = message.tool_calls or []
+        assert [(call.function.name, call.function.arguments) for call in called] == calls(choice)
+        assert ids_fit(choice, [call.id for call in called], "call_.{24}")
         assert answer.finish_reason == FINISH_REASONS[choice.ended]
     assert completion.usage is not None
     assert usage_of(script)[:3] == (
@@ -171,20 +171,20 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
 def test_groq_reads_every_script(script: Script) -> None:
     """The groq SDK (httpx, the path /openai/v1) reads both forms, in Groq's dialect."""
     fake.script = script
-    heard = [DecodedResponse() for _ in script.choices]
+    received = [DecodedResponse() for _ in script.choices]
     usage = None
     for chunk in groq_client.chat.completions.create(model="m", messages=MESSAGES, stream=True):
         usage = chunk.x_groq.usage if chunk.x_groq is not None else usage
         for choice in chunk.choices:
-            heard[choice.index].add(choice.delta)
+            received[choice.index].add(choice.delta)
             if choice.finish_reason:
-                heard[choice.index].finish_reasons.append(choice.finish_reason)
-    for one, choice in zip(heard, script.choices, strict=True):
+                received[choice.index].finish_reasons.append(choice.finish_reason)
+    for one, choice in zip(received, script.choices, strict=True):
         check(one, choice, refuses=False, call_id="[0-9a-z]{9}")
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == usage_of(script)[:3]
     completion = groq_client.chat.completions.create(model="m", messages=MESSAGES)
-    assert [answer.message.content or "" for answer in completion.choices] == list(map(spoken, script.choices))
+    assert [answer.message.content or "" for answer in completion.choices] == list(map(shown_text, script.choices))
     assert [answer.message.reasoning or "" for answer in completion.choices] == [
         joined(choice, Reasoning) for choice in script.choices
     ]
@@ -197,22 +197,22 @@ def test_groq_reads_every_script(script: Script) -> None:
 def test_mistral_reads_every_script(script: Script) -> None:
     """The mistralai SDK reads both forms, in Mistral's dialect: thoughts are parts of the content."""
     fake.script = script
-    heard = [DecodedResponse() for _ in script.choices]
+    received = [DecodedResponse() for _ in script.choices]
     usage = None
     stream = mistral_client.chat.stream(model="mistral-small-latest", messages=MESSAGES)
     for event in stream:
         for choice in event.data.choices:
-            heard[choice.index].add(choice.delta)
+            received[choice.index].add(choice.delta)
             if choice.finish_reason:
-                heard[choice.index].finish_reasons.append(str(choice.finish_reason))
+                received[choice.index].finish_reasons.append(str(choice.finish_reason))
         usage = event.data.usage or usage
-    for one, choice in zip(heard, script.choices, strict=True):
+    for one, choice in zip(received, script.choices, strict=True):
         check(one, choice, refuses=False, call_id="[0-9A-Za-z]{9}")
     completion = mistral_client.chat.complete(model="mistral-small-latest", messages=MESSAGES)
     for answer, choice in zip(completion.choices, script.choices, strict=True):
         whole = DecodedResponse()
         whole.add(answer.message)
-        assert (whole.text, whole.reasoning) == (spoken(choice), joined(choice, Reasoning))
+        assert (whole.text, whole.reasoning) == (shown_text(choice), joined(choice, Reasoning))
     assert completion.usage.completion_tokens == usage_of(script)[1]
 
 

@@ -43,8 +43,8 @@ def ask(dialect: str, *, stream: bool = True, choices: int = 1) -> ProviderReque
     """A request that has this dialect."""
     body: dict[str, Any] = {"model": "m", "messages": QUESTION, "n": choices}
     body |= {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-    made = wire_named("openai_chat").read("/v1/chat/completions", body, created=1_790_000_000, seed="dialect")
-    return msgspec.structs.replace(made, dialect=dialect)
+    request = wire_named("openai_chat").read("/v1/chat/completions", body, created=1_790_000_000, seed="dialect")
+    return msgspec.structs.replace(request, dialect=dialect)
 
 
 def chunks(body: bytes) -> list[dict[str, Any]]:
@@ -75,16 +75,18 @@ def check_dialect(dialect: str, stream: bool, script: Script, piece: int | None)
         output = decoder_named("openai_chat").decode_complete(body)
     assert len(output.messages) == len(script.choices)
     for message, choice in zip(output.messages, script.choices, strict=True):
-        said = "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
-        assert message.text + message.refusal == said
+        scripted = "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
+        assert message.text + message.refusal == scripted
         assert message.reasoning == "".join(item.text for item in choice.items if isinstance(item, Reasoning))
         calls = [item for item in choice.items if isinstance(item, ToolCall)]
         assert [(call.name, call.raw_arguments) for call in message.tool_calls] == [
             (call.name, call.arguments) for call in calls
         ]
-        assert all(made.id == call.id or not call.id for made, call in zip(message.tool_calls, calls, strict=True))
+        assert all(
+            received.id == call.id or not call.id for received, call in zip(message.tool_calls, calls, strict=True)
+        )
         ended = choice.ended
-        if ended in ("stop", "other"):  # calls and refusals are told as such, whatever the provider's word
+        if ended in ("stop", "other"):  # calls and refusals are reported as such, whatever the provider's word
             ended = "tool_calls" if calls else "refusal" if message.refusal else ended
         assert message.finish_reason == ended
     for name in ("input", "output", "cached", "reasoning"):
@@ -110,8 +112,8 @@ def test_a_dialect_has_only_fields_that_were_recorded(dialect: str, wire_format:
     for item in items(wire_format):
         for chunk in chunks(item.body):
             recorded |= set(fields(chunk))
-    made = {name for chunk in chunks(encode(SCRIPT, ask(dialect), Instant()).body) for name in fields(chunk)}
-    unseen = made - recorded
+    encoded = {name for chunk in chunks(encode(SCRIPT, ask(dialect), Instant()).body) for name in fields(chunk)}
+    unseen = encoded - recorded
     # No recording has Mistral's thinking parts; they are those of its SDK (`ThinkChunk`).
     assert {name for name in unseen if not name.startswith("choices.delta.content.")} == set()
     assert not unseen or dialect == "mistral"
@@ -258,7 +260,7 @@ def test_mistral_reads_its_dialect(server: FakeProviderServer, session: Session)
 def test_the_path_chooses_the_dialect(
     server: FakeProviderServer, session: Session, http: httpx2.Client, path: str, headers: Any, known_by: bytes
 ) -> None:
-    """Each provider's own path is answered in its own way; Azure's key tells its v1 path from Groq's."""
+    """Each provider's own path is answered in its own way; Azure's key distinguishes its v1 path from Groq's."""
     url = f"{server.url}/s/{session.id}{path}?api-version=2024-10-21"
     body = {"model": "m", "messages": QUESTION, "stream": True}
     assert known_by in http.post(url, json=body, headers=headers).content

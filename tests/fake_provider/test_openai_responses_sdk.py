@@ -35,31 +35,31 @@ def check_response(response: Any, script: Script) -> None:
     assert response.object == "response"
     assert response.model == (script.model or "m")
     assert response.output_text == joined(choice, Text)
-    told: list[tuple[str, ...]] = []
+    received: list[tuple[str, ...]] = []
     for item in response.output:
         if item.type == "message":
-            told += [(part.type, getattr(part, "text", None) or part.refusal) for part in item.content]
+            received += [(part.type, getattr(part, "text", None) or part.refusal) for part in item.content]
         elif item.type == "reasoning":
             assert item.id.startswith("rs_")
-            told.append(("reasoning", "".join(part.text for part in item.summary), item.encrypted_content or ""))
+            received.append(("reasoning", "".join(part.text for part in item.summary), item.encrypted_content or ""))
         else:
             assert item.call_id
-            told.append((item.type, item.name, item.arguments))
+            received.append((item.type, item.name, item.arguments))
     expected: list[tuple[str, ...]] = []
-    for said_item in choice.items:
-        match said_item:
+    for scripted in choice.items:
+        match scripted:
             case Text():
-                expected.append(("output_text", said_item.text))
+                expected.append(("output_text", scripted.text))
             case Refusal():
-                expected.append(("refusal", said_item.text))
+                expected.append(("refusal", scripted.text))
             case Reasoning():
-                expected.append(("reasoning", said_item.text, said_item.encrypted))
+                expected.append(("reasoning", scripted.text, scripted.encrypted))
             case ToolCall():
-                expected.append(("function_call", said_item.name, said_item.arguments))
-    assert told == expected
+                expected.append(("function_call", scripted.name, scripted.arguments))
+    assert received == expected
     ids = [item.id for item in choice.items if isinstance(item, ToolCall)]
-    made = [item.call_id for item in response.output if item.type == "function_call"]
-    assert all(one == wanted if wanted else one.startswith("call_") for one, wanted in zip(made, ids, strict=True))
+    call_ids = [item.call_id for item in response.output if item.type == "function_call"]
+    assert all(one == wanted if wanted else one.startswith("call_") for one, wanted in zip(call_ids, ids, strict=True))
     reason = {"length": "max_output_tokens", "content_filter": "content_filter", "other": "other"}.get(choice.ended)
     assert response.status == ("completed" if reason is None else "incomplete")
     assert (response.incomplete_details and response.incomplete_details.reason) == reason
@@ -78,7 +78,7 @@ def test_openai_reads_every_stream(script: Script) -> None:
     """The SDK's events are numbered, add up to the script delta by delta, and end with the whole response."""
     fake.script = script
     (choice,) = script.choices
-    heard = {"text": "", "reasoning": "", "refusal": ""}
+    received = {"text": "", "reasoning": "", "refusal": ""}
     arguments: dict[str, str] = {}
     kinds = []
     final = None
@@ -87,11 +87,11 @@ def test_openai_reads_every_stream(script: Script) -> None:
         kinds.append(event.type)
         match event.type:
             case "response.output_text.delta":
-                heard["text"] += event.delta
+                received["text"] += event.delta
             case "response.reasoning_summary_text.delta":
-                heard["reasoning"] += event.delta
+                received["reasoning"] += event.delta
             case "response.refusal.delta":
-                heard["refusal"] += event.delta
+                received["refusal"] += event.delta
             case "response.function_call_arguments.delta":
                 arguments[event.item_id] = arguments.get(event.item_id, "") + event.delta
             case "response.function_call_arguments.done":
@@ -102,7 +102,7 @@ def test_openai_reads_every_stream(script: Script) -> None:
                 pass
     assert kinds[:2] == ["response.created", "response.in_progress"]
     assert kinds[-1] in FINAL
-    assert heard == {
+    assert received == {
         "text": joined(choice, Text),
         "reasoning": joined(choice, Reasoning),
         "refusal": joined(choice, Refusal),

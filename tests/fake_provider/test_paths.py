@@ -70,8 +70,8 @@ def test_claude_on_vertex(version: str, url: str, session: Session) -> None:
             streamed = stream.get_final_message()
         with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
             client.messages.create(**asked | {"max_tokens": 0})
-    for made in (message, streamed):
-        assert (made.content[0].text, made.model) == ("Hello", "claude-sonnet-4@20250514")  # type: ignore[union-attr]
+    for answer in (message, streamed):
+        assert (answer.content[0].text, answer.model) == ("Hello", "claude-sonnet-4@20250514")  # type: ignore[union-attr]
     assert {entry.wire for entry in session.journal.wait()} == {"anthropic_messages"}
 
 
@@ -85,7 +85,7 @@ def test_fine_tuned_models(model: str, url: str) -> None:
 
 
 def test_a_model_that_is_not_deleted(url: str) -> None:
-    """Any other model is not deleted, which is told in OpenAI's shape."""
+    """Any other model is not deleted, which is reported in OpenAI's shape."""
     with openai.OpenAI(base_url=f"{url}/v1", api_key="k") as client, pytest.raises(openai.NotFoundError) as caught:
         client.models.delete("llama3:latest")
     assert caught.value.code == "unknown_path"

@@ -24,9 +24,9 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     config = server_module._uvicorn_config
 
     def plain_config(*arguments: Any) -> uvicorn.Config:
-        made = config(*arguments)
-        made.http, made.loop = H11Protocol, "asyncio"
-        return made
+        settings = config(*arguments)
+        settings.http, settings.loop = H11Protocol, "asyncio"
+        return settings
 
     monkeypatch.setattr(server_module, "_uvicorn_config", plain_config)
 

@@ -295,8 +295,8 @@ def test_many_paced_streams_at_once(automatic: FakeProviderServer, count: int) -
 
     bodies = asyncio.run(everyone())
     assert all(body.endswith(b"data: [DONE]\n\n") for body in bodies)
-    said = {"".join(_contents(body)) for body in bodies}
-    assert said == {f"{number}: {text}" for number in range(count)}
+    contents = {"".join(_contents(body)) for body in bodies}
+    assert contents == {f"{number}: {text}" for number in range(count)}
     assert [entry.outcome for entry in automatic.default.journal.wait()] == ["complete"] * count
 
 

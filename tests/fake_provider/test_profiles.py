@@ -67,23 +67,25 @@ def times(profile: Timing, *tokens: int, **options: Any) -> list[float]:
 
 
 @given(pieces, profiles, conditions)
-def test_any_profile_keeps_order_and_bytes(made: list[EncodedFrame], profile: Profile, asked: Conditions) -> None:
+def test_any_profile_keeps_order_and_bytes(encoded: list[EncodedFrame], profile: Profile, asked: Conditions) -> None:
     """Under any profile frames keep their order and bytes, the first token comes first, and equal seeds are equal."""
-    frames = schedule(made, profile, stream="s", conditions=asked)
-    assert [frame.data for frame in frames] == [piece.data for piece in made]
+    frames = schedule(encoded, profile, stream="s", conditions=asked)
+    assert [frame.data for frame in frames] == [piece.data for piece in encoded]
     assert all(0 <= one.at <= other.at for one, other in pairwise(frames))
-    assert frames == schedule(made, profile, stream="s", conditions=asked)
-    spoken = next((n for n, piece in enumerate(made) if piece.tokens), 0)
-    assert len({frame.at for frame in frames[: spoken + 1]}) <= 1
+    assert frames == schedule(encoded, profile, stream="s", conditions=asked)
+    first = next((n for n, piece in enumerate(encoded) if piece.tokens), 0)
+    assert len({frame.at for frame in frames[: first + 1]}) <= 1
 
 
 @given(st.lists(st.integers(0, 4), max_size=30), st.floats(0, 500), st.floats(1, 500), st.floats(0, 0.5))
 def test_synthetic_timing_is_a_profile(tokens: list[int], ttft: float, tps: float, jitter: float) -> None:
-    """Synthetic timing is a short way of saying a profile."""
-    said = Synthetic(ttft, tps, jitter, "gamma", seed=3, prefill_ms=0.5)
-    meant = Profile(ttft=FirstToken(ttft, 0.5), latency=InterToken(1000 / tps, jitter, "gamma"), seed=3)
+    """Synthetic timing is a short form of a profile."""
+    synthetic = Synthetic(ttft, tps, jitter, "gamma", seed=3, prefill_ms=0.5)
+    profile = Profile(ttft=FirstToken(ttft, 0.5), latency=InterToken(1000 / tps, jitter, "gamma"), seed=3)
     asked = Conditions(40, 10)
-    assert times(said, *tokens, stream="s", conditions=asked) == times(meant, *tokens, stream="s", conditions=asked)
+    assert times(synthetic, *tokens, stream="s", conditions=asked) == times(
+        profile, *tokens, stream="s", conditions=asked
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_more_jitter_in_one_thing_changes_no_other() -> None:
     calm = Profile(latency=InterToken(10, 0.3), events_per_arrival={1: 1, 3: 1})
     wild = msgspec.structs.replace(calm, ttft=FirstToken(jitter=1.0), pauses=Pauses(0.5, 1e6, 0))
     one, other = (times(profile, *[1] * 40, stream="s") for profile in (calm, wild))
-    gaps, paused = ([later - sooner for sooner, later in pairwise(made)] for made in (one, other))
+    gaps, paused = ([later - sooner for sooner, later in pairwise(moments)] for moments in (one, other))
     assert [gap % 1e6 for gap in paused] == pytest.approx(gaps, abs=1e-6)
     assert one[0] != other[0]
 
@@ -124,8 +126,8 @@ def test_more_jitter_in_one_thing_changes_no_other() -> None:
 def test_nothing_is_drawn_twice() -> None:
     """A stream that begins late is not slow on that account: the first token and latencies are not correlated."""
     profile = Profile(ttft=FirstToken(100, jitter=0.3), latency=InterToken(100, 0.3))
-    made = [times(profile, 1, 1, stream=str(number)) for number in range(1000)]
-    assert abs(statistics.correlation([one for one, _ in made], [other - one for one, other in made])) < 0.1
+    moments = [times(profile, 1, 1, stream=str(number)) for number in range(1000)]
+    assert abs(statistics.correlation([one for one, _ in moments], [other - one for one, other in moments])) < 0.1
 
 
 def test_events_leave_together() -> None:
@@ -145,8 +147,8 @@ def test_arrivals_have_the_sizes_that_are_asked_for() -> None:
 def test_pauses_come_between_arrivals() -> None:
     """The share of arrivals that pause, and the pauses' mean and deviation, are what is asked for."""
     profile = Profile(latency=TEN_MS, pauses=Pauses(0.05, 500, 0.4), seed=2)
-    made = times(profile, *[1] * 40_000)
-    waited = [gap - 10 for gap in (later - sooner for sooner, later in pairwise(made)) if gap > 10.001]
+    moments = times(profile, *[1] * 40_000)
+    waited = [gap - 10 for gap in (later - sooner for sooner, later in pairwise(moments)) if gap > 10.001]
     assert len(waited) / 40_000 == pytest.approx(0.05, rel=0.05)
     assert statistics.fmean(waited) == pytest.approx(500, rel=0.03)
     assert statistics.pstdev(waited) == pytest.approx(200, rel=0.06)
@@ -168,7 +170,10 @@ def test_headers_may_come_first() -> None:
     assert encode(Script.of("a"), ask, early).start == 40
     assert encode(Script.of("a"), ask, late).start == 300
     tape = Tape((Frame(5, b"a\n\n"),), end="dropped", end_at=9)
-    assert [(made.start, made.end_at) for made in (retime(tape, early), retime(tape, late))] == [(40, 304), (300, 304)]
+    assert [(retimed.start, retimed.end_at) for retimed in (retime(tape, early), retime(tape, late))] == [
+        (40, 304),
+        (300, 304),
+    ]
     assert (retime(Tape(), early).start, retime(Tape(), early).end_at) == (40, 300)
 
 
@@ -180,35 +185,35 @@ def test_headers_may_come_first() -> None:
 def test_grouped_text_joins_to_itself(text: str, weights: dict[int, float], seed: int) -> None:
     """Pieces join to the text, none is empty, and the same seed gives the same pieces."""
     script = Script.of(Reasoning(text), text or "x", ToolCall("f", text))
-    made = group_tokens(script, weights, seed=str(seed))
-    for item, cut in zip(script.choices[0].items, made.choices[0].items, strict=True):
-        said = item.arguments if isinstance(item, ToolCall) else item.text
-        assert "".join(cut.pieces) == said
+    grouped = group_tokens(script, weights, seed=str(seed))
+    for item, cut in zip(script.choices[0].items, grouped.choices[0].items, strict=True):
+        whole = item.arguments if isinstance(item, ToolCall) else item.text
+        assert "".join(cut.pieces) == whole
         assert all(cut.pieces)
-    assert made == group_tokens(script, weights, seed=str(seed))
+    assert grouped == group_tokens(script, weights, seed=str(seed))
 
 
 def test_events_have_the_sizes_that_are_asked_for() -> None:
     """Text goes in pieces of the sizes' shares; what a script cuts itself stays so."""
     own = Text("a b c", pieces=("a b", " c"))
-    made = group_tokens(Script.of("a " * 12_000, own), {1: 3, 4: 1}, seed="s").choices[0].items
-    counts = [count_tokens(piece) for piece in made[0].pieces]
+    grouped = group_tokens(Script.of("a " * 12_000, own), {1: 3, 4: 1}, seed="s").choices[0].items
+    counts = [count_tokens(piece) for piece in grouped[0].pieces]
     assert counts.count(4) / len(counts) == pytest.approx(0.25, abs=0.02)
     assert set(counts[:-1]) == {1, 4}
-    assert made[1] == own
+    assert grouped[1] == own
 
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_every_wire_format_takes_a_profile(wire: str) -> None:
-    """In every wire format a profile decides on the events, and what is said stays the same."""
-    said, ask = "The sea is deep, and it is wide. " * 4, ask_of(wire)
+    """In every wire format a profile decides on the events, and the text stays the same."""
+    text, ask = "The sea is deep, and it is wide. " * 4, ask_of(wire)
     profile = Profile(tokens_per_event={2: 1, 5: 1}, events_per_arrival={2: 1}, latency=TEN_MS)
-    made = encode(Script.of(said), ask, profile)
-    cut = group_tokens(Script.of(said), profile.tokens_per_event, seed=f"0:{ask.seed}").choices[0].items[0]
+    encoded = encode(Script.of(text), ask, profile)
+    cut = group_tokens(Script.of(text), profile.tokens_per_event, seed=f"0:{ask.seed}").choices[0].items[0]
     tokens = [count_tokens(piece) for piece in cut.pieces]
-    assert len({frame.at for frame in made.frames}) == math.ceil(len(tokens) / 2)
-    assert made.end_at == pytest.approx(300 + 10 * sum(tokens[2:]))
-    assert decode_tape(made, wire).output.text == said
+    assert len({frame.at for frame in encoded.frames}) == math.ceil(len(tokens) / 2)
+    assert encoded.end_at == pytest.approx(300 + 10 * sum(tokens[2:]))
+    assert decode_tape(encoded, wire).output.text == text
 
 
 # In a server
@@ -319,10 +324,10 @@ def test_a_profile_that_makes_no_sense_is_refused(fields: dict[str, Any], proble
 
 def test_a_profile_is_read_by_who_may_read_files() -> None:
     """The specification `profile:FILE` goes to the reader that the caller gives."""
-    made = Profile(seed=5)
-    assert parse_timing("profile: some/file.yaml ", read_profile={"some/file.yaml": made}.__getitem__) is made
+    profile = Profile(seed=5)
+    assert parse_timing("profile: some/file.yaml ", read_profile={"some/file.yaml": profile}.__getitem__) is profile
     with pytest.raises(TimingError, match="names no file: use profile:FILE"):
-        parse_timing("profile:", read_profile=lambda _: made)
+        parse_timing("profile:", read_profile=lambda _: profile)
     with pytest.raises(TimingError, match="the server reads no profile files"):
         parse_timing("profile:some/file.yaml")
     assert parse_timing("synthetic:prefill=0.5ms") == Synthetic(prefill_ms=0.5)

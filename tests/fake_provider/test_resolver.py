@@ -23,8 +23,8 @@ CHAT = "/v1/chat/completions"
 def ask(client: openai.OpenAI, content: str = "Hello", **options: Any) -> str:
     """The whole answer to one message."""
     messages: Any = [{"role": "user", "content": content}]
-    made = client.chat.completions.create(model=options.pop("model", "gpt-4o-mini"), messages=messages, **options)
-    return made.choices[0].message.content
+    completion = client.chat.completions.create(model=options.pop("model", "gpt-4o-mini"), messages=messages, **options)
+    return completion.choices[0].message.content
 
 
 def stream(client: openai.OpenAI, content: str = "Hello", **options: Any) -> str:
@@ -74,9 +74,9 @@ def test_one_queue_serves_both_wire_formats(session: Session, server: FakeProvid
     """The same script is encoded for whichever SDK asks."""
     session.push(Script.of("Hi", ToolCall.of("f", {"a": 1})))
     with anthropic.Anthropic(base_url=server.base_url("anthropic_messages", session.id), api_key="k") as client:
-        made = client.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": "x"}])
-    assert [block.type for block in made.content] == ["text", "tool_use"]
-    assert made.stop_reason == "tool_use"
+        message = client.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": "x"}])
+    assert [block.type for block in message.content] == ["text", "tool_use"]
+    assert message.stop_reason == "tool_use"
 
 
 def test_error_script_is_the_providers_error(session: Session, openai_client: openai.OpenAI) -> None:
@@ -197,11 +197,11 @@ def test_equal_requests_get_equal_text(server: FakeProviderServer) -> None:
     """Without anything else text is generated: the same per seed and prompt, streamed or not, in any session."""
 
     def four(seed: int) -> list[str]:
-        made = server.create_session(seed=seed)
-        with openai.OpenAI(base_url=server.base_url("openai_chat", made.id), api_key="k") as client:
+        created = server.create_session(seed=seed)
+        with openai.OpenAI(base_url=server.base_url("openai_chat", created.id), api_key="k") as client:
             texts = [ask(client), stream(client), ask(client), ask(client, "Something else?")]
-        assert [entry.answered_by for entry in made.journal.wait()] == ["synthetic"] * 4
-        server.delete_session(made.id)
+        assert [entry.answered_by for entry in created.journal.wait()] == ["synthetic"] * 4
+        server.delete_session(created.id)
         return texts
 
     first = four(1)
@@ -223,10 +223,10 @@ def test_session_usage_fills_what_the_script_leaves_open(session: Session, opena
     """The session's usage is a default, field by field."""
     session.configure(usage=Usage(input=100, cached=7))
     session.push(Script.of("x", usage=Usage(input=50)))
-    made = openai_client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
-    assert made.usage is not None
-    assert made.usage.prompt_tokens_details is not None
-    assert (made.usage.prompt_tokens, made.usage.prompt_tokens_details.cached_tokens) == (50, 7)
+    completion = openai_client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+    assert completion.usage is not None
+    assert completion.usage.prompt_tokens_details is not None
+    assert (completion.usage.prompt_tokens, completion.usage.prompt_tokens_details.cached_tokens) == (50, 7)
 
 
 def test_script_that_cannot_be_sent_is_an_error_of_its_own(session: Session, openai_client: openai.OpenAI) -> None:
@@ -248,11 +248,11 @@ def test_refused_request_leaves_the_queue_alone(session: Session, openai_client:
 def test_sessions_are_isolated(server: FakeProviderServer) -> None:
     """Concurrent clients in sessions of their own each get what was set up for them."""
     sessions = [server.create_session(strict=True) for _ in range(8)]
-    for made in sessions:
-        made.push(*(f"{made.id} {number}" for number in range(5)))
+    for session in sessions:
+        session.push(*(f"{session.id} {number}" for number in range(5)))
 
-    async def one(made: Session) -> list[str | None]:
-        async with openai.AsyncOpenAI(base_url=server.base_url("openai_chat", made.id), api_key="k") as client:
+    async def one(session: Session) -> list[str | None]:
+        async with openai.AsyncOpenAI(base_url=server.base_url("openai_chat", session.id), api_key="k") as client:
             answers = []
             for _ in range(5):
                 got = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
@@ -262,10 +262,10 @@ def test_sessions_are_isolated(server: FakeProviderServer) -> None:
     async def everyone() -> list[list[str | None]]:
         return await asyncio.gather(*map(one, sessions))
 
-    assert asyncio.run(everyone()) == [[f"{made.id} {number}" for number in range(5)] for made in sessions]
-    for made in sessions:
-        assert len(made.journal.wait()) == 5
-        server.delete_session(made.id)
+    assert asyncio.run(everyone()) == [[f"{session.id} {number}" for number in range(5)] for session in sessions]
+    for session in sessions:
+        assert len(session.journal.wait()) == 5
+        server.delete_session(session.id)
 
 
 def test_unknown_session_says_what_to_do(server: FakeProviderServer) -> None:

@@ -167,7 +167,7 @@ def test_client_that_asks_first_is_refused_before_it_sends(server: FakeProviderS
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "told"),
+    ("method", "path", "body", "status", "advice"),
     [
         ("POST", "/v1/chat/completions", b"{nope", 400, "The request body is not a JSON object (JSON is malformed: "),
         ("POST", "/v1/chat/completions", b"", 400, "(it is empty): send one, as application/json."),
@@ -202,13 +202,13 @@ def test_client_that_asks_first_is_refused_before_it_sends(server: FakeProviderS
     ],
 )
 def test_bad_request_is_told_what_to_do(
-    method: str, path: str, body: bytes, status: int, told: str, server: FakeProviderServer, http: httpx2.Client
+    method: str, path: str, body: bytes, status: int, advice: str, server: FakeProviderServer, http: httpx2.Client
 ) -> None:
     """What can't be answered gets a one-line JSON error, at the right status."""
     response = http.request(method, f"{server.url}{path}", content=body)
     assert response.status_code == status
     error = response.json()["error"]
-    assert told in error["message"]
+    assert advice in error["message"]
     assert "\n" not in error["message"]
     assert response.headers.get("allow") == ("POST" if status == 405 else None)
     assert (response.json().get("type") == "error") == (path == "/v1/messages")
@@ -256,9 +256,9 @@ def test_a_recordings_model_may_be_in_its_path(wire: str | None, path: str, mode
 
 def test_python_sessions_are_the_http_sessions(server: FakeProviderServer) -> None:
     """Sessions made in Python have the server's settings, and their own changes."""
-    made = server.create_session("mine", strict=True)
-    assert server.session("mine") is made
-    assert made.settings.strict
+    created = server.create_session("mine", strict=True)
+    assert server.session("mine") is created
+    assert created.settings.strict
     assert server.base_url("openai_chat", "mine") == f"{server.url}/s/mine/v1"
     assert server.base_url("anthropic_messages") == server.url
     server.delete_session("mine")

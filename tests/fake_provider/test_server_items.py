@@ -104,8 +104,8 @@ def test_an_item_is_sent_as_the_provider_sends_it(wire: str, stream: bool) -> No
             kinds = [part.kind for part in output.message.parts if isinstance(part, ProviderPart)]
             expected = KINDS.get(wire, {}).get(name, [])
             assert list(dict.fromkeys(kinds)) == expected
-            spoken = "They purr." if name == "audio" and not expected else ""
-            assert output.text == f"So: {spoken}Yes."
+            transcript = "They purr." if name == "audio" and not expected else ""
+            assert output.text == f"So: {transcript}Yes."
 
 
 def test_the_events_of_a_web_search_in_a_response() -> None:

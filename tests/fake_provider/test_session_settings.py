@@ -31,14 +31,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), WRONG, ids=str)
-def test_a_wrong_setting_is_refused(change: dict[str, Any], told: str, session: Session) -> None:
+@pytest.mark.parametrize(("change", "reported"), WRONG, ids=str)
+def test_a_wrong_setting_is_refused(change: dict[str, Any], reported: str, session: Session) -> None:
     """One line says what was wrong and what there is, and the session stays as it was."""
     before = session.settings
     for change_it in (session.configure, SessionSettings):
         with pytest.raises(FakeProviderError) as refused:
             change_it(**change)
-        assert told in str(refused.value)
+        assert reported in str(refused.value)
     assert session.settings is before
 
 

@@ -36,9 +36,9 @@ REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content"
 SSE = (("content-type", "text/event-stream"),)
 
 
-def tape(*said: bytes, end: End = "complete") -> Tape:
+def tape(*pieces: bytes, end: End = "complete") -> Tape:
     """A tape of one frame for each of these."""
-    return Tape(tuple(Frame(0, data) for data in said), 200, SSE, end=end)
+    return Tape(tuple(Frame(0, data) for data in pieces), 200, SSE, end=end)
 
 
 def an_entry() -> Entry:
@@ -488,7 +488,7 @@ def test_step_until_minds_no_chunk_boundaries(size: int) -> None:
 
 
 def test_the_last_unit_has_left_when_the_response_is_over() -> None:
-    """Also where the last frame is the end: who waits for it is told when the outcome is known, and not before."""
+    """Also where the last frame is the end: a wait for it ends when the outcome is known, and not before."""
     control, last, frame = StepControl(3), Future[None](), Future[None]()
     control.when_sent(2, frame)
     control.when_sent(3, last)

@@ -41,19 +41,19 @@ pieces = st.lists(
 
 
 @given(pieces, st.one_of(st.just(Instant()), st.builds(Recorded, st.floats(0.01, 100)), synthetics))
-def test_times_never_go_back_and_bytes_never_change(made: list[EncodedFrame], timing: Timing) -> None:
+def test_times_never_go_back_and_bytes_never_change(encoded: list[EncodedFrame], timing: Timing) -> None:
     """Frames keep their order and bytes under every timing, and the same arguments give the same times."""
-    frames = schedule(made, timing, stream="s")
-    assert [frame.data for frame in frames] == [piece.data for piece in made]
+    frames = schedule(encoded, timing, stream="s")
+    assert [frame.data for frame in frames] == [piece.data for piece in encoded]
     assert all(frame.at >= 0 for frame in frames)
     assert all(one.at <= other.at for one, other in pairwise(frames))
-    assert frames == schedule(made, timing, stream="s")
+    assert frames == schedule(encoded, timing, stream="s")
 
 
 @given(pieces, synthetics)
-def test_the_first_token_comes_at_ttft(made: list[EncodedFrame], timing: Synthetic) -> None:
+def test_the_first_token_comes_at_ttft(encoded: list[EncodedFrame], timing: Synthetic) -> None:
     """The first token leaves at the time to first token exactly, and frames before it with it."""
-    for piece, frame in zip(made, schedule(made, timing), strict=True):
+    for piece, frame in zip(encoded, schedule(encoded, timing), strict=True):
         assert frame.at == timing.ttft_ms
         if piece.tokens:
             break
@@ -62,10 +62,10 @@ def test_the_first_token_comes_at_ttft(made: list[EncodedFrame], timing: Synthet
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
 def test_a_piece_costs_as_many_latencies_as_it_has_tokens(tokens: list[int]) -> None:
     """Without jitter each token after the first frame costs 1000/tps ms; what has no tokens costs nothing."""
-    made = [EncodedFrame(b"x", count) for count in tokens]
-    frames = schedule(made, Synthetic(ttft_ms=200, tps=50))
-    spoken = [count for count in tokens if count]
-    assert frames[-1].at == pytest.approx(200 + 20 * sum(spoken[1:]))
+    encoded = [EncodedFrame(b"x", count) for count in tokens]
+    frames = schedule(encoded, Synthetic(ttft_ms=200, tps=50))
+    counted = [count for count in tokens if count]
+    assert frames[-1].at == pytest.approx(200 + 20 * sum(counted[1:]))
 
 
 @pytest.mark.parametrize(
@@ -106,27 +106,27 @@ def test_a_wild_normal_distribution_never_goes_back() -> None:
 
 def test_seeds_and_streams_have_latencies_of_their_own() -> None:
     """Another seed, or another stream of the same seed, is another draw."""
-    made = [EncodedFrame(b"", 1)] * 5
+    encoded = [EncodedFrame(b"", 1)] * 5
     timing = Synthetic(jitter=0.3, seed=1)
     again = msgspec.structs.replace(timing, seed=2)
     times = {
-        schedule(made, timing, stream="a"),
-        schedule(made, timing, stream="b"),
-        schedule(made, again, stream="a"),
+        schedule(encoded, timing, stream="a"),
+        schedule(encoded, timing, stream="b"),
+        schedule(encoded, again, stream="a"),
     }
     assert len(times) == 3
 
 
 @given(pieces, st.floats(0.1, 50))
-def test_recorded_times_are_divided_by_the_speed(made: list[EncodedFrame], speed: float) -> None:
+def test_recorded_times_are_divided_by_the_speed(encoded: list[EncodedFrame], speed: float) -> None:
     """Twice the speed is half the time, for every frame."""
-    slow, fast = schedule(made, Recorded()), schedule(made, Recorded(speed))
+    slow, fast = schedule(encoded, Recorded()), schedule(encoded, Recorded(speed))
     assert [frame.at for frame in fast] == pytest.approx([frame.at / speed for frame in slow])
 
 
 def test_what_has_no_recorded_time_leaves_with_the_frame_before_it() -> None:
     """Protocol frames take their neighbour's time, and those at the start the first known one."""
-    made = [
+    encoded = [
         EncodedFrame(b"role"),
         EncodedFrame(b"a", 1, 100),
         EncodedFrame(b"?"),
@@ -134,7 +134,7 @@ def test_what_has_no_recorded_time_leaves_with_the_frame_before_it() -> None:
         EncodedFrame(b"c", 1, 240),
         EncodedFrame(b"end"),
     ]
-    assert [frame.at for frame in schedule(made, Recorded())] == [100, 100, 100, 250, 250, 250]
+    assert [frame.at for frame in schedule(encoded, Recorded())] == [100, 100, 100, 250, 250, 250]
     assert [frame.at for frame in schedule([EncodedFrame(b"a", 1)], Recorded())] == [0]
 
 
@@ -145,10 +145,10 @@ def test_a_tape_is_retimed_whole() -> None:
     assert (instant.start, [frame.at for frame in instant.frames], instant.end_at) == (0, [0, 0], 0)
     fast = retime(tape, Recorded(2))
     assert (fast.start, [frame.at for frame in fast.frames], fast.end_at) == (40, [50, 100], 250)
-    made = retime(tape, Synthetic(ttft_ms=30, tps=100))
-    assert (made.start, [frame.at for frame in made.frames], made.end_at) == (30, [30, 50], 350)
-    assert {tape.body, instant.body, fast.body, made.body} == {b"a\n\nb\n\nc\n\n"}
-    assert {instant.end, fast.end, made.end} == {"dropped"}
+    retimed = retime(tape, Synthetic(ttft_ms=30, tps=100))
+    assert (retimed.start, [frame.at for frame in retimed.frames], retimed.end_at) == (30, [30, 50], 350)
+    assert {tape.body, instant.body, fast.body, retimed.body} == {b"a\n\nb\n\nc\n\n"}
+    assert {instant.end, fast.end, retimed.end} == {"dropped"}
     assert retime(Tape(), Synthetic(ttft_ms=30)).end_at == 30
 
 

@@ -119,7 +119,7 @@ def test_a_frame_is_what_uvicorn_sends(headers: list[tuple[bytes, bytes]]) -> No
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("last", [0, 1])
 def test_a_client_that_leaves_once_it_has_a_frame(last: int, turns: int) -> None:
-    """The frame was sent, whenever the server hears that the client left; it has all if it was the last one."""
+    """The frame was sent, whenever the server learns that the client left; it has all if it was the last one."""
     cycle, _, _ = new_cycle()
     tape = Tape((Frame(0.0, b"data: 0\n\n"), Frame(1.0, b"data: 1\n\n")), headers=(("content-type", "text/plain"),))
 
@@ -147,7 +147,7 @@ def test_a_client_that_leaves_once_it_has_a_frame(last: int, turns: int) -> None
 
 
 def test_no_frame_is_sent_into_a_closing_connection() -> None:
-    """The event loop closes it as soon as it reads that the client left, turns before it tells uvicorn."""
+    """The event loop closes it as soon as it reads that the client left, turns before it notifies uvicorn."""
     cycle, _, _ = new_cycle()
     tape = Tape((Frame(0.0, b"data: 0\n\n"), Frame(1.0, b"data: 1\n\n")), headers=(("content-type", "text/plain"),))
     written: list[bytes] = []

@@ -625,8 +625,8 @@ def test_validation_can_be_turned_off(server: FakeProviderServer, session: Sessi
     assert http.post(url, json=body).status_code == 200
     session.configure(validate=True)
     assert http.post(url, json=body).status_code == 400
-    made = http.post(f"{server.url}/_tokentape/sessions", json={"settings": {"validate": False}})
-    assert made.json()["settings"]["validate"] is False
+    created = http.post(f"{server.url}/_tokentape/sessions", json={"settings": {"validate": False}})
+    assert created.json()["settings"]["validate"] is False
 
 
 def test_the_official_sdks_raise_their_own_error(server: FakeProviderServer, openai_client: openai.OpenAI) -> None:

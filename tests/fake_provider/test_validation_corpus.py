@@ -99,5 +99,5 @@ def test_what_was_refused_for_its_temperature_is_refused_in_the_same_words() -> 
             with pytest.raises(BadRequestError) as found:
                 check_request(request, read_prompt(request))
             real = json.loads(refused[sent.name].body)["error"]
-            made = found.value
-            assert (made.message, made.param, made.code) == (real["message"], real["param"], real["code"])
+            raised = found.value
+            assert (raised.message, raised.param, raised.code) == (real["message"], real["param"], real["code"])

@@ -76,9 +76,9 @@ def test_openai_chat_chunks_have_recorded_shapes(script: Script, include_usage: 
     chunks = [chunk for chunk in recorded("openai_chat") if "choices" in chunk]
     envelopes = {envelope(chunk) for chunk in chunks}
     choices = {shape(chunk["choices"]) for chunk in chunks}
-    made = list(events(stream_of("openai_chat", script, stream_options={"include_usage": include_usage})))
-    assert [chunk for chunk in made if envelope(chunk) not in envelopes] == []
-    assert [chunk for chunk in made if shape(chunk["choices"]) not in choices] == []
+    encoded = list(events(stream_of("openai_chat", script, stream_options={"include_usage": include_usage})))
+    assert [chunk for chunk in encoded if envelope(chunk) not in envelopes] == []
+    assert [chunk for chunk in encoded if shape(chunk["choices"]) not in choices] == []
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,15 @@ def test_openai_responses_events_have_recorded_shapes(script: Script) -> None:
 
     # Newer and older recordings order the fields of an event otherwise.
     known = {frozenset(bare(event)) for event in recorded("openai_responses")}
-    made = events(stream_of("openai_responses", script))
-    assert [event for event in made if frozenset(bare(event)) not in known] == []
+    encoded = events(stream_of("openai_responses", script))
+    assert [event for event in encoded if frozenset(bare(event)) not in known] == []
 
 
 def test_openai_completions_chunks_have_recorded_shapes() -> None:
     """Every chunk has the shape of some chunk that api.openai.com sent."""
     known = {shape(event) for event in recorded("openai_completions")}
-    made = events(stream_of("openai_completions", Script.of("Hello there", finish_reason="length")))
-    assert [event for event in made if shape(event) not in known] == []
+    encoded = events(stream_of("openai_completions", Script.of("Hello there", finish_reason="length")))
+    assert [event for event in encoded if shape(event) not in known] == []
 
 
 def test_refusals_have_the_recorded_fields() -> None:
@@ -141,12 +141,12 @@ def test_refusals_have_the_recorded_fields() -> None:
         for event in events(item.body.decode())
         for choice in event["choices"]
     ]
-    made = [
+    encoded = [
         frozenset(choice["delta"])
         for event in events(stream_of("openai_chat", Script.of(Refusal("I'm sorry, no."))))
         for choice in event["choices"]
     ]
-    assert set(made) <= set(deltas)
+    assert set(encoded) <= set(deltas)
 
 
 def test_an_http_error_has_the_recorded_shape() -> None:

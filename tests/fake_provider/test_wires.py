@@ -438,7 +438,7 @@ def counts_of(usage: Usage, *items: Any, prompt: str = "one two three") -> Any:
 
 
 def test_usage_is_computed_where_it_is_not_given() -> None:
-    """Input is the prompt's tokens, output all that is said, with reasoning a part of it."""
+    """Input is the prompt's tokens, output all that is generated, with reasoning a part of it."""
     items = (Reasoning("a b"), Text("c d e"), ToolCall("f", "{}"), Refusal("g"))
     assert counts_of(Usage(), *items)[:6] == (3, 8, 11, 0, 0, 2)
     assert counts_of(Usage(report=False)) is None

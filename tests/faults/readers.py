@@ -230,8 +230,8 @@ def cohere_chat(base_url: str, timeout: float) -> Iterator[Read]:
 
 def bedrock_client(base_url: str, timeout: float) -> Any:
     config = Config(retries={"total_max_attempts": 1}, read_timeout=timeout, connect_timeout=timeout)
-    made = boto3.Session(aws_access_key_id="AKIAFAKE", aws_secret_access_key="secret", region_name="us-east-1")
-    return made.client("bedrock-runtime", endpoint_url=base_url, config=config)
+    session = boto3.Session(aws_access_key_id="AKIAFAKE", aws_secret_access_key="secret", region_name="us-east-1")
+    return session.client("bedrock-runtime", endpoint_url=base_url, config=config)
 
 
 @contextmanager

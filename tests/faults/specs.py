@@ -105,8 +105,8 @@ NOT_APPLICABLE: Final[Mapping[str, Sequence[str]]] = {
 
 def specs_of(wire: str) -> Mapping[str, Ours]:
     """The faults of a wire format that a client needs no patience for."""
-    made = {spec: ours for spec, ours in FAULTS.items() if wire not in NOT_APPLICABLE.get(spec, ())}
-    return made | dict(AWS_ONLY if wire.startswith("bedrock") else {})
+    chosen = {spec: ours for spec, ours in FAULTS.items() if wire not in NOT_APPLICABLE.get(spec, ())}
+    return chosen | dict(AWS_ONLY if wire.startswith("bedrock") else {})
 
 
 def amount(text: str) -> str:

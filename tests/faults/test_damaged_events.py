@@ -25,10 +25,10 @@ def server() -> Iterator[FakeProviderServer]:
 @pytest.fixture
 def session(server: FakeProviderServer) -> Iterator[Session]:
     """A session with one answer."""
-    made = server.create_session()
-    made.push("Grüße")
-    yield made
-    server.delete_session(made.id)
+    created = server.create_session()
+    created.push("Grüße")
+    yield created
+    server.delete_session(created.id)
 
 
 @pytest.mark.parametrize("wire", ["openai_chat", "openai_responses", "anthropic_messages", "gemini_interactions"])

@@ -36,10 +36,10 @@ def server() -> Iterator[FakeProviderServer]:
 @pytest.fixture
 def session(server: FakeProviderServer) -> Iterator[Session]:
     """A session that says the same to every request."""
-    made = server.create_session()
-    made.add_rule(Rule((Script.of(TEXT),)))
-    yield made
-    server.delete_session(made.id)
+    created = server.create_session()
+    created.add_rule(Rule((Script.of(TEXT),)))
+    yield created
+    server.delete_session(created.id)
 
 
 def readings(client: Client, url: str, session: Session, specs: Any, timeout: float) -> Iterator[tuple[str, Reading]]:
@@ -49,15 +49,15 @@ def readings(client: Client, url: str, session: Session, specs: Any, timeout: fl
             session.configure(faults=spec)
             yield spec, read_with(read)
             noted = session.journal.wait()[-1]
-            assert noted.faults or parse_fault(spec).breaks, f"{spec} happened, but the journal tells of none"
+            assert noted.faults or parse_fault(spec).breaks, f"{spec} happened, but the journal has none"
 
 
 def taken(client: Client, url: str, session: Session, wire: str, expected: Mapping[str, str]) -> dict[str, str]:
     """How a client takes every fault of a wire format, in words."""
-    found = {spec: described(made) for spec, made in readings(client, url, session, specs_of(wire), PATIENT)}
+    found = {spec: described(reading) for spec, reading in readings(client, url, session, specs_of(wire), PATIENT)}
     for timeout in IMPATIENT:
         waiting = [spec for spec in ENDLESS if spec not in found or found[spec] != expected.get(spec)]
-        found |= {spec: described(made) for spec, made in readings(client, url, session, waiting, timeout)}
+        found |= {spec: described(reading) for spec, reading in readings(client, url, session, waiting, timeout)}
     return found
 
 

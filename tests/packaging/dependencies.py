@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients.environments import FOLDER
-from tests.environments import made, run
+from tests.environments import built_once, run
 from tests.packaging.tools import REPOSITORY, tool
 from tests.packaging.tools import run as printed_by
 
@@ -39,7 +39,7 @@ def environment() -> Path:
         run(uv, "pip", "install", "-q", "--python", str(place / "bin" / "python"), "-c", pins, f"{REPOSITORY}[all]")
 
     place = FOLDER / "dependencies"
-    return made(place, of, make) / "bin" / "python"
+    return built_once(place, of, make) / "bin" / "python"
 
 
 @cache

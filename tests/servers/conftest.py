@@ -13,5 +13,5 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 @pytest.fixture(scope="session")
 def sites() -> Iterator[Sites]:
     """Set-ups, each with a session of its own."""
-    with FakeProviderServer() as server, Sites(server) as made:
-        yield made
+    with FakeProviderServer() as server, Sites(server) as sites:
+        yield sites

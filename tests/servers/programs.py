@@ -77,10 +77,10 @@ class Node:
 
     def folder(self) -> Path:
         """Where the modules of `apps/` are, beside what they import. Raises `UnavailableError`."""
-        made = _node_made()
-        if isinstance(made, str):
-            raise UnavailableError(made)
-        return made
+        installed = _node_installed()
+        if isinstance(installed, str):
+            raise UnavailableError(installed)
+        return installed
 
 
 Program: TypeAlias = Debian | Python | Node
@@ -103,14 +103,14 @@ def environments() -> list[str]:
 
 
 def _python(environment: str) -> Path:
-    made = _made(environment)
-    if isinstance(made, str):
-        raise UnavailableError(made)
-    return made
+    installed = _installed(environment)
+    if isinstance(installed, str):
+        raise UnavailableError(installed)
+    return installed
 
 
 @cache
-def _made(environment: str) -> Path | str:
+def _installed(environment: str) -> Path | str:
     """The interpreter, or why there is none: what failed once is not tried again."""
     try:
         return python_environment(FOLDER / environment, HERE / "requirements" / f"{environment}.txt")
@@ -119,7 +119,7 @@ def _made(environment: str) -> Path | str:
 
 
 @cache
-def _node_made() -> Path | str:
+def _node_installed() -> Path | str:
     try:
         sources = (HERE / "apps").glob("*.mjs")
         return node_environment(FOLDER / "node", HERE / "package.json", sources, _WHY_NODE)

@@ -25,9 +25,9 @@ TOKENS = ("alpha ", "beta ", "gamma ")
 def provider() -> Iterator[FakeProvider]:
     """A provider that goes step by step."""
     with FakeProviderServer() as server:
-        made = FakeProvider(server, server.create_session())
-        made.timing("stepped")
-        yield made
+        provider = FakeProvider(server, server.create_session())
+        provider.timing("stepped")
+        yield provider
 
 
 @contextmanager

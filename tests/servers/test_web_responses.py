@@ -138,7 +138,7 @@ def test_a_follow_up_is_seen_as_it_arrives(sites: Sites, served: Served, path: s
 
 @pytest.mark.parametrize(("served", "path"), list(served("paths")))
 def test_the_upstream_closes_when_the_reader_leaves(sites: Sites, served: Served, path: str) -> None:
-    """Under ASGI at once, under WSGI with the next frame, as far as the server tells."""
+    """Under ASGI at once, under WSGI with the next frame, as far as the server reports it."""
     running = started(sites, served, path)
     running.provider.script(*TOKENS)
     with Reader(url_of(running)) as reader:

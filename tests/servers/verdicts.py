@@ -142,9 +142,9 @@ def _rows(result: Result) -> list[tuple[str, ...]]:
     rows = []
     for number, (found, count) in enumerate(result.verdicts.most_common()):
         verdict, size, short, cut = found
-        said = f"{WORDS[verdict]}{f' of {size}' if size else ''}"
+        shown = f"{WORDS[verdict]}{f' of {size}' if size else ''}"
         same = "the same" if short == verdict else WORDS[short]
-        rows.append((result.name if not number else "", said, same, WORDS[cut], f"{count} of {result.runs}"))
+        rows.append((result.name if not number else "", shown, same, WORDS[cut], f"{count} of {result.runs}"))
     return rows
 
 

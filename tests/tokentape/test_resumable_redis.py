@@ -131,7 +131,7 @@ def test_stop_from_the_other_worker(workers: list[ResumableResponses]) -> None:
 
 
 def test_stop_while_redis_refuses_it(connect: Callable[..., RedisBuffer], redis: RedisServer) -> None:
-    """The worker that reads the provider closes it at once, and says what Redis said."""
+    """The worker that reads the provider closes it at once, and reports Redis's error."""
     worker, source = ResumableResponses(buffer=connect(lease=600)), Source()
     worker.start("a", source.stream)
     with redis.client() as client:
@@ -281,13 +281,13 @@ def test_one_connection_follows_all_channels(connect: Callable[..., RedisBuffer]
     names = {f"{turn}-{number}" for turn in range(10) for number in range(3)}
 
     async def run() -> int:
-        connection, heard = RedisConnection(connect()._settings), asyncio.Queue[tuple[str, object]]()
-        listening = asyncio.ensure_future(connection.listen(lambda *message: heard.put_nowait(message)))
+        connection, received = RedisConnection(connect()._settings), asyncio.Queue[tuple[str, object]]()
+        listening = asyncio.ensure_future(connection.listen(lambda *message: received.put_nowait(message)))
 
         async def until(missing: dict[str, type]) -> None:
             async with asyncio.timeout(20):
                 while missing:
-                    name, data = await heard.get()
+                    name, data = await received.get()
                     if isinstance(data, missing.get(name, ())):
                         del missing[name]
 

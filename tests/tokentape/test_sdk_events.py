@@ -260,24 +260,24 @@ def test_an_instrumentation_sees_what_is_read_async(fake_provider: FakeProvider)
 
 
 def test_the_sdk_s_own_telemetry_sees_what_is_read(fake_provider: FakeProvider) -> None:
-    """Anthropic's SDK, which observes its streams where their span is recorded, is told of each event and the end."""
-    told: list[str] = []
+    """Where Anthropic's SDK records the span of a stream, its observer gets each event and the end."""
+    received: list[str] = []
 
     class Observer:
         def begin(self) -> None:
-            told.append("begin")
+            received.append("begin")
 
         def item(self, item: Any) -> None:
-            told.append(item.type)
+            received.append(item.type)
 
         def end(self, how: str, error: BaseException | None = None) -> None:
-            told.append(how)
+            received.append(how)
 
     fake_provider.script("Hello there")
     with anthropic.Anthropic(base_url=fake_provider.base_url("anthropic_messages"), api_key="k") as client:
         stream: Any = client.messages.create(model="m", max_tokens=9, messages=QUESTION, stream=True)
         stream.response.stream.stream_observer = Observer()
         assert "".join(message.text for message in wrap(stream)) == "Hello there"
-    assert told[:2] == ["begin", "message_start"]
-    assert "message_stop" in told
-    assert told[-1] in ("read", "closed")
+    assert received[:2] == ["begin", "message_start"]
+    assert "message_stop" in received
+    assert received[-1] in ("read", "closed")

@@ -128,7 +128,7 @@ def test_a_cut_is_an_error(kind: type[Httpx2], delimiter: Delimiter) -> None:
     with SteppedServer([chunk("a"), DONE], delimiter=delimiter, cut=True) as server, kind() as http:
         server.all()
         stream = stream_response(http.open(server.url + PATH))
-        # Where the connection's end is the body's end, only the missing event tells.
+        # Where the connection's end is the body's end, only the missing event shows it.
         kind_of_error = TruncatedStreamError if delimiter == "close" else ConnectionFailedError
         with pytest.raises(kind_of_error):
             list(stream)

@@ -93,7 +93,7 @@ class Connection:
 
     @property
     def closing(self) -> bool:
-        """Whether the connection is closed, or soon: the loop reads that a client left before it tells uvicorn."""
+        """Whether the connection is closed, or soon: the loop reads that a client left before it notifies uvicorn."""
         transport = self._transport
         return self.gone or (transport is not None and transport.is_closing())
 

@@ -23,7 +23,7 @@ class Id(NamedTuple):
 
     def of(self, seed: str) -> str:
         """The id."""
-        text = _made(seed + self.added, self.purpose, self.length, self.alphabet or HEX)
+        text = _derived(seed + self.added, self.purpose, self.length, self.alphabet or HEX)
         return text if self.alphabet else f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
@@ -41,10 +41,10 @@ class TracedSeed(str):
         longer.ids, longer._added = self.ids, self._added + more
         return longer
 
-    def keep(self, made: Id) -> str:
+    def keep(self, derived: Id) -> str:
         """Keep how this id is derived, and return it."""
-        text = made.of(self)
-        self.ids[text] = made._replace(added=self._added)
+        text = derived.of(self)
+        self.ids[text] = derived._replace(added=self._added)
         return text
 
 
@@ -52,22 +52,22 @@ def make_id(seed: str, purpose: str, length: int, alphabet: str = BASE62) -> str
     """`length` characters of `alphabet`, a different id for each purpose."""
     if isinstance(seed, TracedSeed):
         return seed.keep(Id(purpose, length, alphabet))
-    return _made(seed, purpose, length, alphabet)
+    return _derived(seed, purpose, length, alphabet)
 
 
 def make_uuid(seed: str, purpose: str) -> str:
     """A UUID (RFC 9562, version 4), a different one for each purpose."""
-    made = Id(purpose, 32, "")
-    return seed.keep(made) if isinstance(seed, TracedSeed) else made.of(seed)
+    derived = Id(purpose, 32, "")
+    return seed.keep(derived) if isinstance(seed, TracedSeed) else derived.of(seed)
 
 
 @cache
 def padding(length: int, alphabet: str = BASE62) -> str:
     """What responses are padded with: it carries no information, so that it is the same in all of them."""
-    return _made("", "padding", length, alphabet)
+    return _derived("", "padding", length, alphabet)
 
 
-def _made(seed: str, purpose: str, length: int, alphabet: str) -> str:
+def _derived(seed: str, purpose: str, length: int, alphabet: str) -> str:
     digest = hashlib.shake_256(f"{seed}\0{purpose}".encode()).digest(length)
     return digest.translate(_table(alphabet)).decode("ascii")
 

@@ -19,9 +19,9 @@ from tokentape_fake_provider.playback.journal import Journal
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
+from tokentape_fake_provider.sessions.matching.ignored_parts import as_ignored_parts
 from tokentape_fake_provider.sessions.matching.machine import this_machine
 from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
-from tokentape_fake_provider.sessions.matching.normalising import as_normalising
 from tokentape_fake_provider.sessions.matching.request_comparison import differences, message_value
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
@@ -447,7 +447,7 @@ class Session:
         """What compares requests with recordings, by the current settings."""
         settings = self.settings
         if self._normalises is None or self._normalises[0] is not settings:
-            chosen = as_normalising(settings.normalise, settings.ignore_path, settings.ignore_text)
+            chosen = as_ignored_parts(settings.normalise, settings.ignore_path, settings.ignore_text)
             self._normalises = settings, Normaliser(chosen, this_machine())
         return self._normalises[1]
 

@@ -12,7 +12,7 @@ from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Usage
-from tokentape_fake_provider.sessions.matching.normalising import as_normalising
+from tokentape_fake_provider.sessions.matching.ignored_parts import as_ignored_parts
 from tokentape_fake_provider.simulation.settings import Simulation, as_simulation
 from tokentape_fake_provider.timing import Instant, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dialects import DialectName, dialect_name
@@ -72,7 +72,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(given, str):
             msgspec.structs.force_setattr(self, "timing", parse_timing(given))
         msgspec.structs.force_setattr(self, "simulation", as_simulation(self.simulation))
-        as_normalising(self.normalise, self.ignore_path, self.ignore_text)
+        as_ignored_parts(self.normalise, self.ignore_path, self.ignore_text)
         # msgspec checks the types above only in JSON.
         for name, kind in _KINDS.items():
             value = getattr(self, name)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from tokentape_fake_provider.sessions.matching.normalising import CLASSES
+from tokentape_fake_provider.sessions.matching.ignored_parts import CLASSES
 from tokentape_harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from tokentape_fake_provider.sessions.matching.normalising import Normalising
+    from tokentape_fake_provider.sessions.matching.ignored_parts import IgnoredParts
     from tokentape_harness.redaction import RedactionRules
 
 WireName = Annotated[
@@ -138,16 +138,16 @@ IgnoreTexts = Annotated[
 ]
 
 
-def normalising(
+def ignored_parts(
     off: Sequence[str] | None, ignore_path: Sequence[str] | None, ignore_text: Sequence[str] | None
-) -> Normalising:
+) -> IgnoredParts:
     """What is ignored when requests are compared: the project's settings with these on top. Raises `UsageError`."""
-    from tokentape_harness.testing.project_settings import project_normalising
+    from tokentape_harness.testing.project_settings import project_ignored_parts
 
     names = [name.strip() for names in off or () for name in names.split(",")]
     if unknown := next((name for name in names if name not in ("all", *CLASSES)), None):
         raise UsageError(f"--no-normalise: no class {unknown!r}; the classes are {', '.join(CLASSES)}, or all")
-    base = project_normalising(None, ignore_path or (), ignore_text or ())
+    base = project_ignored_parts(None, ignore_path or (), ignore_text or ())
     kept = () if "all" in names else tuple(name for name in base.classes if name not in names)
     return msgspec.structs.replace(base, classes=kept)
 

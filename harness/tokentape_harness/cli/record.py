@@ -27,7 +27,7 @@ from tokentape_harness.cli.options import (
     RedactHeaders,
     RedactPaths,
     RedactTexts,
-    normalising,
+    ignored_parts,
     redaction_rules,
 )
 from tokentape_harness.errors import UsageError
@@ -142,7 +142,7 @@ def record(
         speed=speed,
         rules=rules,
         expires=expires,
-        normalise=normalising(no_normalise, ignore_path, ignore_text),
+        normalise=ignored_parts(no_normalise, ignore_path, ignore_text),
         allowed_origins=[*(allowed_origins or ()), *(allow_origin or ())],
         explains=explain,
         report=print_error,

@@ -41,7 +41,7 @@ from tokentape_harness.cli.options import (
     JsonLog,
     NoNormalise,
     Quiet,
-    normalising,
+    ignored_parts,
 )
 from tokentape_harness.cli.reload import reloader
 from tokentape_harness.cli.request_log import request_log
@@ -160,7 +160,7 @@ def serve(
     """
     paths, as_wires, faults = paths or [], as_wires or [], faults or []
     dialect = dialect or dress
-    normal = normalising(no_normalise, ignore_path, ignore_text)
+    normal = ignored_parts(no_normalise, ignore_path, ignore_text)
     given = {
         "timing": None if timing is None else parse_timing(timing, read_profile=_profile),
         "strict": strict,

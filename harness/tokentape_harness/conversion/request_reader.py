@@ -67,7 +67,7 @@ def _messages(turn: Turn, losses: list[Loss]) -> Iterator[ChatMessage]:
 
 
 def _message(turn: Turn, losses: list[Loss]) -> Iterator[ChatMessage]:
-    parts = [made for part in turn.parts for made in _parts(part, losses)]
+    parts = [read for part in turn.parts for read in _parts(part, losses)]
     refusal = "".join(part.text for part in turn.parts if isinstance(part, Refusal))
     if turn.parts and not parts and not refusal and (turn.role == "assistant" or turn.continues):
         return

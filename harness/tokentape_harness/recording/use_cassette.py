@@ -32,7 +32,7 @@ from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.search import search_by_first_difference
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_logs
-from tokentape_harness.testing.project_settings import Normalise, project_normalising
+from tokentape_harness.testing.project_settings import Normalise, project_ignored_parts
 
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -61,7 +61,7 @@ class Options(msgspec.Struct, frozen=True):
 
     def normaliser(self) -> Normaliser:
         """What compares requests with recordings. Raises `UsageError`."""
-        settings = project_normalising(self.normalise, self.ignore_path, self.ignore_text)
+        settings = project_ignored_parts(self.normalise, self.ignore_path, self.ignore_text)
         return Normaliser(settings, this_machine())
 
     def __post_init__(self) -> None:

@@ -12,9 +12,9 @@ from typing import Final, get_args
 
 import msgspec
 
+from tokentape_fake_provider.sessions.matching.ignored_parts import IgnoredParts
 from tokentape_fake_provider.sessions.matching.machine import Machine
 from tokentape_fake_provider.sessions.matching.normaliser import Named, Normaliser
-from tokentape_fake_provider.sessions.matching.normalising import Normalising
 from tokentape_fake_provider.sessions.matching.placeholders import (
     ESCAPES,
     Found,
@@ -157,7 +157,7 @@ def find_personal(interaction: Interaction, machine: Machine) -> tuple[Secret, .
     examples and of CI are nobody's.
     """
     request, response, websocket = interaction.request, interaction.response, interaction.websocket
-    normaliser, bodies = Normaliser(Normalising(), machine), [("response body", response.body, response.content_type)]
+    normaliser, bodies = Normaliser(IgnoredParts(), machine), [("response body", response.body, response.content_type)]
     named = request_values(request, normaliser)
     if websocket is not None:
         named = normaliser.values(

@@ -10,13 +10,13 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from tokentape_fake_provider.errors import SettingError
-from tokentape_fake_provider.sessions.matching.normalising import Normalising, as_normalising
+from tokentape_fake_provider.sessions.matching.ignored_parts import IgnoredParts, as_ignored_parts
 from tokentape_fake_provider.verdict.settings import VerdictSettings
 from tokentape_harness.errors import UsageError
 
 _FILE: Final = "pyproject.toml"
 
-Normalise: TypeAlias = Normalising | bool | str | Mapping[str, bool] | Sequence[str] | None
+Normalise: TypeAlias = IgnoredParts | bool | str | Mapping[str, bool] | Sequence[str] | None
 
 
 class ProjectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,19 +50,19 @@ def project_settings(folder: Path) -> ProjectSettings:
     return ProjectSettings()
 
 
-def project_normalising(
+def project_ignored_parts(
     normalise: Normalise = None,
     ignore_path: str | Sequence[str] = (),
     ignore_text: str | Sequence[str] = (),
-) -> Normalising:
+) -> IgnoredParts:
     """What is ignored when requests are compared: the project's settings, and these on top. Raises `UsageError`.
 
     Without `normalise` the project decides; paths and texts are added to the project's.
     """
     project = project_settings(Path.cwd())
     try:
-        base = as_normalising(project.normalise, project.ignore_path, project.ignore_text)
-        own: Any = base if normalise is None else as_normalising(normalise, project.ignore_path, project.ignore_text)
-        return as_normalising(own, ignore_path, ignore_text)
+        base = as_ignored_parts(project.normalise, project.ignore_path, project.ignore_text)
+        own: Any = base if normalise is None else as_ignored_parts(normalise, project.ignore_path, project.ignore_text)
+        return as_ignored_parts(own, ignore_path, ignore_text)
     except SettingError as error:
         raise UsageError(str(error)) from error

@@ -4,7 +4,7 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateText, jsonSchema, streamText, tool } from "ai";
-import { KEY, PROMPT, TOOLS, below, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, output, serve } from "./jobs.mjs";
 
 const MODELS = {
   openai_responses: ({ root, model }) => createOpenAI({ baseURL: below(root, "/v1"), apiKey: KEY })(model),
@@ -34,7 +34,7 @@ async function answer(job) {
 }
 
 function ofResult({ text, reasoningText, toolCalls, finishReason, usage }) {
-  return said({
+  return output({
     text,
     reasoning: reasoningText ?? "",
     toolCalls: toolCalls.map((call) => [call.toolName, call.input]),

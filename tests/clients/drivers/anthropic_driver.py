@@ -1,7 +1,7 @@
 """The anthropic SDK; streaming through its helper, which rebuilds the message."""
 
 import anthropic
-from jobs import KEY, PROMPT, TOOLS, below, field, said, serve
+from jobs import KEY, PROMPT, TOOLS, below, field, output, serve
 
 
 def messages(job):
@@ -32,7 +32,7 @@ def messages(job):
 def of_message(message):
     """A finished message."""
     blocks, usage = message.content, message.usage
-    return said(
+    return output(
         text="".join(block.text for block in blocks if block.type == "text"),
         reasoning="".join(block.thinking for block in blocks if block.type == "thinking"),
         tool_calls=[(block.name, block.input) for block in blocks if block.type == "tool_use"],

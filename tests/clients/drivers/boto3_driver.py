@@ -5,7 +5,7 @@ from functools import cache
 
 import boto3
 from botocore.config import Config
-from jobs import PROMPT, TOOLS, below, field, parsed, said, serve
+from jobs import PROMPT, TOOLS, below, field, output, parsed, serve
 
 
 @cache
@@ -29,7 +29,7 @@ def converse(job):
         response = client(job.root).converse(**asked)
         blocks = response["output"]["message"]["content"]
         reasoning = [block["reasoningContent"]["reasoningText"] for block in blocks if "reasoningContent" in block]
-        return said(
+        return output(
             text="".join(block["text"] for block in blocks if "text" in block),
             reasoning="".join(each["text"] for each in reasoning),
             tool_calls=[(each["toolUse"]["name"], each["toolUse"]["input"]) for each in blocks if "toolUse" in each],
@@ -51,7 +51,7 @@ def converse(job):
                 finish_reason = stop["stopReason"]
             case {"metadata": metadata}:
                 usage = usage_of(metadata["usage"])
-    return said(
+    return output(
         text=text,
         reasoning=reasoning,
         tool_calls=[(name, parsed(arguments)) for name, arguments in calls.values()],
@@ -108,7 +108,7 @@ def invoke(job):
 
 def of_message(blocks, stop_reason, usage):
     """A finished message."""
-    return said(
+    return output(
         text="".join(block["text"] for block in blocks if block["type"] == "text"),
         reasoning="".join(block["thinking"] for block in blocks if block["type"] == "thinking"),
         tool_calls=[(block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"],

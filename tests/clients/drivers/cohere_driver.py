@@ -1,7 +1,7 @@
 """The cohere SDK, its second API."""
 
 import cohere
-from jobs import KEY, OPENAI_TOOLS, PROMPT, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, field, output, parsed, serve
 
 
 def chat(job):
@@ -17,7 +17,7 @@ def chat(job):
         response = client.chat(**asked, request_options=options)
         content = response.message.content or []
         calls = [(call.function.name, parsed(call.function.arguments)) for call in response.message.tool_calls or []]
-        return said(
+        return output(
             text="".join(part.text for part in content if part.type == "text"),
             reasoning="".join(part.thinking for part in content if part.type == "thinking"),
             tool_calls=calls,
@@ -36,7 +36,7 @@ def chat(job):
             calls[event.index][1] += message.tool_calls.function.arguments or ""
         elif event.type == "message-end":
             end = event.delta
-    return said(
+    return output(
         text=text,
         reasoning=reasoning,
         tool_calls=[(name, parsed(arguments)) for name, arguments in calls.values()],

@@ -3,7 +3,7 @@
 import warnings
 from functools import cache
 
-from jobs import KEY, PROMPT, TOOLS, below, field, said, serve
+from jobs import KEY, PROMPT, TOOLS, below, field, output, serve
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -41,7 +41,7 @@ def generate(job):
                 else:
                     text += part.text or ""
     usage = responses[-1].usage_metadata
-    return said(
+    return output(
         text=text,
         reasoning=reasoning,
         tool_calls=calls,

@@ -1,7 +1,7 @@
 """The groq SDK."""
 
 import groq
-from jobs import KEY, OPENAI_TOOLS, PROMPT, below, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, below, field, output, parsed, serve
 
 
 def chat(job):
@@ -15,7 +15,7 @@ def chat(job):
         (choice,) = completion.choices
         message = choice.message
         calls = [(call.function.name, parsed(call.function.arguments)) for call in message.tool_calls or []]
-        return said(
+        return output(
             text=message.content or "",
             reasoning=message.reasoning or "",
             tool_calls=calls,
@@ -30,10 +30,10 @@ def chat(job):
             reasoning += choice.delta.reasoning or ""
             finish_reason = choice.finish_reason or finish_reason
             for call in choice.delta.tool_calls or []:
-                made = calls.setdefault(call.index, ["", ""])
-                made[0] += call.function.name or ""
-                made[1] += call.function.arguments or ""
-    return said(
+                parts = calls.setdefault(call.index, ["", ""])
+                parts[0] += call.function.name or ""
+                parts[1] += call.function.arguments or ""
+    return output(
         text=text,
         reasoning=reasoning,
         tool_calls=[(name, parsed(arguments)) for name, arguments in calls.values()],

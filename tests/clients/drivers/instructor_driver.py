@@ -3,7 +3,7 @@
 import anthropic
 import instructor
 import openai
-from jobs import KEY, PROMPT, below, field, said, serve
+from jobs import KEY, PROMPT, below, field, output, serve
 from pydantic import BaseModel
 
 
@@ -24,22 +24,22 @@ def extract(client, job, **options):
         **options,
     }
     if job.stream:
-        made = None
+        found = None
         for part in client.create_partial(**asked):
-            made = part
-        return made, None
+            found = part
+        return found, None
     return client.create_with_completion(**asked)
 
 
 def chat(job):
     """Over chat completions."""
     client = instructor.from_openai(openai.OpenAI(base_url=below(job.root, "/v1"), api_key=KEY, max_retries=0))
-    made, completion = extract(client, job)
+    found, completion = extract(client, job)
     if completion is None:
-        return said(tool_calls=[("weather", made.model_dump())])
+        return output(tool_calls=[("weather", found.model_dump())])
     usage = completion.usage
-    return said(
-        tool_calls=[("weather", made.model_dump())],
+    return output(
+        tool_calls=[("weather", found.model_dump())],
         finish_reason=completion.choices[0].finish_reason,
         usage={
             "input": usage.prompt_tokens,
@@ -53,12 +53,12 @@ def chat(job):
 def messages(job):
     """Over Anthropic's messages."""
     client = instructor.from_anthropic(anthropic.Anthropic(base_url=below(job.root), api_key=KEY, max_retries=0))
-    made, message = extract(client, job, max_tokens=1000)
+    found, message = extract(client, job, max_tokens=1000)
     if message is None:
-        return said(tool_calls=[("weather", made.model_dump())])
+        return output(tool_calls=[("weather", found.model_dump())])
     usage = message.usage
-    return said(
-        tool_calls=[("weather", made.model_dump())],
+    return output(
+        tool_calls=[("weather", found.model_dump())],
         finish_reason=message.stop_reason,
         usage={
             "input": usage.input_tokens,

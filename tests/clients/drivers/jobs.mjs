@@ -19,7 +19,7 @@ export const TOOLS = [
 const USAGE_FIELDS = ["input", "output", "cached", "cache_write", "reasoning"];
 
 /** A result; what the client does not show is left out. Tool calls are pairs of name and arguments. */
-export function said({ text, reasoning, toolCalls, finishReason, usage }) {
+export function output({ text, reasoning, toolCalls, finishReason, usage }) {
   const shown = { text, reasoning, finish_reason: finishReason };
   if (toolCalls !== undefined) {
     shown.tool_calls = toolCalls.map(([name, args]) => ({ name, arguments: args }));

@@ -31,7 +31,7 @@ OPENAI_TOOLS = [{"type": "function", "function": tool} for tool in TOOLS]
 USAGE_FIELDS = ("input", "output", "cached", "cache_write", "reasoning")
 
 
-def said(*, text=None, reasoning=None, tool_calls=None, finish_reason=None, usage=None):
+def output(*, text=None, reasoning=None, tool_calls=None, finish_reason=None, usage=None):
     """A result; what the client does not show is left out. Tool calls are pairs of name and arguments."""
     calls = None if tool_calls is None else [{"name": name, "arguments": value} for name, value in tool_calls]
     if usage is not None:

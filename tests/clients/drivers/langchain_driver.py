@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from jobs import KEY, OPENAI_TOOLS, PROMPT, TOOLS, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, TOOLS, output, serve
 from langchain_anthropic import ChatAnthropic
 from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_ollama import ChatOllama
@@ -47,7 +47,7 @@ def answer(job):
     usage, metadata = message.usage_metadata, message.response_metadata
     inputs = (usage or {}).get("input_token_details", {})
     reasoning = [block.get("reasoning", "") for block in message.content_blocks if block["type"] == "reasoning"]
-    return said(
+    return output(
         text=message.text,
         reasoning="".join(reasoning),
         tool_calls=[(call["name"], call["args"]) for call in message.tool_calls],

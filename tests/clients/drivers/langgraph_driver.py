@@ -57,7 +57,9 @@ def branches(model):
         return lambda _: {"messages": [model.invoke([("user", f"What is {city} like?")])]}
 
     def join(state):
-        return {"messages": [model.invoke([("user", "Sum up: " + " ".join(made.text for made in state["messages"]))])]}
+        return {
+            "messages": [model.invoke([("user", "Sum up: " + " ".join(message.text for message in state["messages"]))])]
+        }
 
     builder = StateGraph(MessagesState)
     builder.add_node("join", join)

@@ -1,7 +1,7 @@
 """litellm: every provider through its completion()."""
 
 import litellm
-from jobs import KEY, OPENAI_TOOLS, PROMPT, below, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, below, field, output, parsed, serve
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
@@ -27,7 +27,7 @@ def completion(provider, path):
             (choice,) = response.choices
             message = choice.message
             calls = [(call.function.name, parsed(call.function.arguments)) for call in message.tool_calls or []]
-            return said(
+            return output(
                 text=message.content or "",
                 reasoning=getattr(message, "reasoning_content", None) or "",
                 tool_calls=calls,
@@ -42,10 +42,10 @@ def completion(provider, path):
                 reasoning += getattr(choice.delta, "reasoning_content", None) or ""
                 finish_reason = choice.finish_reason or finish_reason
                 for call in choice.delta.tool_calls or []:
-                    made = calls.setdefault(call.index, ["", ""])
-                    made[0] += call.function.name or ""
-                    made[1] += call.function.arguments or ""
-        return said(
+                    parts = calls.setdefault(call.index, ["", ""])
+                    parts[0] += call.function.name or ""
+                    parts[1] += call.function.arguments or ""
+        return output(
             text=text,
             reasoning=reasoning,
             tool_calls=[(name, parsed(arguments)) for name, arguments in calls.values()],

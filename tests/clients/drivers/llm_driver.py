@@ -1,7 +1,7 @@
 """llm, as a library, with its own models of OpenAI and the plugins for Anthropic and Ollama."""
 
 import llm
-from jobs import KEY, PROMPT, TOOLS, field, said, serve
+from jobs import KEY, PROMPT, TOOLS, field, output, serve
 from llm.default_plugins.openai_models import Chat
 
 TOOLBOX = [
@@ -17,7 +17,7 @@ def chat(job):
     text = "".join(response)
     usage = response.usage()
     details = usage.details or {}
-    return said(
+    return output(
         text=text,
         tool_calls=[(call.name, call.arguments) for call in response.tool_calls()],
         usage={

@@ -1,6 +1,6 @@
 """The mistralai SDK."""
 
-from jobs import KEY, OPENAI_TOOLS, PROMPT, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, field, output, parsed, serve
 from mistralai.client import Mistral
 
 
@@ -36,7 +36,7 @@ def of_parts(parts, finish_reason, usage):
                 elif chunk.type == "thinking":
                     reasoning += "".join(inner.text for inner in chunk.thinking)
         calls += [(call.function.name, parsed(call.function.arguments)) for call in part.tool_calls or []]
-    return said(
+    return output(
         text=text,
         reasoning=reasoning,
         tool_calls=calls,

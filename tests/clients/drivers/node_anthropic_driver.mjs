@@ -1,7 +1,7 @@
 // The anthropic SDK of JavaScript; streaming through its helper, which rebuilds the message.
 
 import Anthropic from "@anthropic-ai/sdk";
-import { KEY, PROMPT, TOOLS, below, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, output, serve } from "./jobs.mjs";
 
 async function messages(job) {
   const client = new Anthropic({ baseURL: below(job.root), apiKey: KEY, maxRetries: 0 });
@@ -19,7 +19,7 @@ async function messages(job) {
 
 function ofMessage({ content, stop_reason, usage }) {
   const of = (type) => content.filter((block) => block.type === type);
-  return said({
+  return output({
     text: of("text").map((block) => block.text).join(""),
     reasoning: of("thinking").map((block) => block.thinking).join(""),
     toolCalls: of("tool_use").map((block) => [block.name, block.input]),

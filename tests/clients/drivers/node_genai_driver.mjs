@@ -1,7 +1,7 @@
 // Google's SDK of JavaScript.
 
 import { GoogleGenAI } from "@google/genai";
-import { KEY, PROMPT, TOOLS, below, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, output, serve } from "./jobs.mjs";
 
 async function models(job) {
   const client = new GoogleGenAI({ apiKey: KEY, httpOptions: { baseUrl: below(job.root) } });
@@ -24,7 +24,7 @@ async function models(job) {
   const parts = candidates.flatMap((candidate) => candidate.content?.parts ?? []);
   const usage = responses.at(-1).usageMetadata;
   const join = (wanted) => parts.filter((part) => part.text && Boolean(part.thought) === wanted).map((p) => p.text).join("");
-  return said({
+  return output({
     text: join(false),
     reasoning: join(true),
     toolCalls: parts.filter((part) => part.functionCall).map(({ functionCall: call }) => [call.name, call.args]),

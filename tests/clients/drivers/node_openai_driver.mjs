@@ -1,7 +1,7 @@
 // The openai SDK of JavaScript: chat completions and responses.
 
 import OpenAI from "openai";
-import { KEY, PROMPT, TOOLS, below, parsed, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, parsed, output, serve } from "./jobs.mjs";
 
 const client = (job) => new OpenAI({ baseURL: below(job.root, "/v1"), apiKey: KEY, maxRetries: 0 });
 
@@ -20,7 +20,7 @@ async function chat(job) {
 
 function ofCompletion({ choices: [choice], usage }) {
   const calls = choice.message.tool_calls ?? [];
-  return said({
+  return output({
     text: choice.message.content ?? "",
     reasoning: choice.message.reasoning_content ?? "",
     toolCalls: calls.map((call) => [call.function.name, parsed(call.function.arguments)]),
@@ -54,7 +54,7 @@ function ofResponse({ output, status, incomplete_details: details, usage }) {
   const of = (type) => output.filter((item) => item.type === type);
   const parts = of("message").flatMap((item) => item.content);
   const thoughts = of("reasoning").flatMap((item) => [...item.summary, ...(item.content ?? [])]);
-  return said({
+  return output({
     text: parts.map((part) => part.text).join(""),
     reasoning: thoughts.map((part) => part.text).join(""),
     toolCalls: of("function_call").map((item) => [item.name, parsed(item.arguments)]),

@@ -1,7 +1,7 @@
 """The ollama client."""
 
 import ollama
-from jobs import OPENAI_TOOLS, PROMPT, below, said, serve
+from jobs import OPENAI_TOOLS, PROMPT, below, output, serve
 
 
 def chat(job):
@@ -12,7 +12,7 @@ def chat(job):
     client = ollama.Client(host=below(job.root))
     lines = list(client.chat(**asked, stream=True)) if job.stream else [client.chat(**asked)]
     calls = [call.function for line in lines for call in line.message.tool_calls or []]
-    return said(
+    return output(
         text="".join(line.message.content or "" for line in lines),
         reasoning="".join(line.message.thinking or "" for line in lines),
         tool_calls=[(call.name, dict(call.arguments)) for call in calls],

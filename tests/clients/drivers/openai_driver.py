@@ -3,7 +3,7 @@
 from functools import cache
 
 import openai
-from jobs import KEY, OPENAI_TOOLS, PROMPT, TOOLS, below, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, TOOLS, below, field, output, parsed, serve
 
 
 @cache
@@ -31,7 +31,7 @@ def chat(job):
         (choice,) = completion.choices
         message = choice.message
         calls = [(call.function.name, parsed(call.function.arguments)) for call in message.tool_calls or []]
-        return said(
+        return output(
             text=message.content or "",
             reasoning=getattr(message, "reasoning_content", ""),
             tool_calls=calls,
@@ -46,10 +46,10 @@ def chat(job):
             reasoning += getattr(choice.delta, "reasoning_content", None) or ""
             finish_reason = choice.finish_reason or finish_reason
             for call in choice.delta.tool_calls or []:
-                made = calls.setdefault(call.index, ["", ""])
-                made[0] += call.function.name or ""
-                made[1] += call.function.arguments or ""
-    return said(
+                parts = calls.setdefault(call.index, ["", ""])
+                parts[0] += call.function.name or ""
+                parts[1] += call.function.arguments or ""
+    return output(
         text=text,
         reasoning=reasoning,
         tool_calls=[(name, parsed(arguments)) for name, arguments in calls.values()],
@@ -91,7 +91,7 @@ def of_response(response):
         elif item.type == "function_call":
             calls.append((item.name, parsed(item.arguments)))
     usage = response.usage
-    return said(
+    return output(
         text=response.output_text,
         reasoning=reasoning,
         tool_calls=calls,
@@ -112,14 +112,14 @@ def completions(job):
     if not job.stream:
         completion = client(job.root).completions.create(**asked)
         (choice,) = completion.choices
-        return said(text=choice.text, finish_reason=choice.finish_reason, usage=usage_of(completion.usage))
+        return output(text=choice.text, finish_reason=choice.finish_reason, usage=usage_of(completion.usage))
     text, finish_reason, usage = "", None, None
     for chunk in client(job.root).completions.create(**asked, stream=True, stream_options={"include_usage": True}):
         usage = chunk.usage or usage
         for choice in chunk.choices:
             text += choice.text
             finish_reason = choice.finish_reason or finish_reason
-    return said(text=text, finish_reason=finish_reason, usage=usage_of(usage))
+    return output(text=text, finish_reason=finish_reason, usage=usage_of(usage))
 
 
 serve({"openai_chat": chat, "openai_responses": responses, "openai_completions": completions})

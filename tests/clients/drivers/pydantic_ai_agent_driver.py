@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from jobs import KEY, PROMPT, below, said, serve
+from jobs import KEY, PROMPT, below, output, serve
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import ExternalToolset
@@ -54,8 +54,8 @@ async def run(job):
         response = result.all_messages()[-2]
     calls = [(part.tool_name, part.args) for part in response.parts if part.part_kind == "tool-call"]
     text = "".join(part.content for part in response.parts if part.part_kind == "text")
-    made = said(text=text, tool_calls=calls, finish_reason=response.finish_reason)
-    return json.loads(json.dumps(made, default=str))
+    summary = output(text=text, tool_calls=calls, finish_reason=response.finish_reason)
+    return json.loads(json.dumps(summary, default=str))
 
 
 serve(dict.fromkeys(("openai_chat", "anthropic_messages"), answer))

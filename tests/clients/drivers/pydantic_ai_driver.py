@@ -3,7 +3,7 @@
 import asyncio
 from functools import cache
 
-from jobs import KEY, PROMPT, TOOLS, below, said, serve
+from jobs import KEY, PROMPT, TOOLS, below, output, serve
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import ModelRequest, TextPart, ThinkingPart, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
@@ -28,16 +28,16 @@ def model(wire, name, root):
             from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
             from pydantic_ai.providers.openai import OpenAIProvider
 
-            made = AsyncOpenAI(base_url=below(root, "/v1"), api_key=KEY, max_retries=0)
+            client = AsyncOpenAI(base_url=below(root, "/v1"), api_key=KEY, max_retries=0)
             kind = OpenAIChatModel if wire == "openai_chat" else OpenAIResponsesModel
-            return kind(name, provider=OpenAIProvider(openai_client=made))
+            return kind(name, provider=OpenAIProvider(openai_client=client))
         case "anthropic_messages":
             from anthropic import AsyncAnthropic
             from pydantic_ai.models.anthropic import AnthropicModel
             from pydantic_ai.providers.anthropic import AnthropicProvider
 
-            made = AsyncAnthropic(base_url=below(root), api_key=KEY, max_retries=0)
-            return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=made))
+            client = AsyncAnthropic(base_url=below(root), api_key=KEY, max_retries=0)
+            return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client))
         case "gemini":
             from pydantic_ai.models.google import GoogleModel
             from pydantic_ai.providers.google import GoogleProvider
@@ -63,7 +63,7 @@ async def request(job):
     else:
         response = await model_request(asked, messages, model_request_parameters=parameters)
     parts, usage = response.parts, response.usage
-    return said(
+    return output(
         text="".join(part.content for part in parts if isinstance(part, TextPart)),
         reasoning="".join(part.content for part in parts if isinstance(part, ThinkingPart)),
         tool_calls=[(part.tool_name, part.args_as_dict()) for part in parts if isinstance(part, ToolCallPart)],

@@ -53,7 +53,7 @@ def variables(machine: Machine, seed: int) -> dict[str, Any]:
 
 
 def conversation(machine: Machine = HERE, seed: int = 1, **meaning: Any) -> dict[str, Any]:
-    """The parts of an agent's second request: `meaning` replaces what its user, model or tools said."""
+    """The parts of an agent's second request: `meaning` replaces what its user, model or tools wrote."""
     known = variables(machine, seed)
     meant = {
         "question": "Why does test 17 fail in a.py?",

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from tests.corpus import all_items
 from tests.fake_provider.matching.agent_requests import HERE, THERE, WIRES, meanings, request, with_option
 from tokentape_fake_provider.errors import SettingError
+from tokentape_fake_provider.sessions.matching.ignored_parts import CLASSES, IgnoredParts, as_ignored_parts
 from tokentape_fake_provider.sessions.matching.machine import Machine
 from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
-from tokentape_fake_provider.sessions.matching.normalising import CLASSES, Normalising, as_normalising
 from tokentape_fake_provider.sessions.matching.request_comparison import differences, key_of
 from tokentape_fake_provider.sessions.matching.shape import shape_of
 from tokentape_fake_provider.sessions.matching.volatile import chosen_patterns, normal_text
 
 
-def normal(body: Any, machine: Machine = HERE, settings: Normalising = Normalising()) -> Any:  # noqa: B008 - frozen
+def normal(body: Any, machine: Machine = HERE, settings: IgnoredParts = IgnoredParts()) -> Any:  # noqa: B008 - frozen
     """The normal form of a request."""
     return Normaliser(settings, machine).normal(body)
 
@@ -43,7 +43,7 @@ def test_two_runs_of_an_agent_are_equal(wire: str) -> None:
     one, two = request(wire), request(wire, THERE, 2)
     assert len(differences(one, two)) > 3
     assert differences(normal(one), normal(two, THERE)) == []
-    recorded = Normaliser(Normalising(), HERE).with_placeholders(one)
+    recorded = Normaliser(IgnoredParts(), HERE).with_placeholders(one)
     assert differences(normal(recorded, THERE), normal(two, THERE)) == []
     assert shape_of(one) == shape_of(recorded) == shape_of(two)
 
@@ -170,7 +170,7 @@ OF_ONE_ROLE = {
 @pytest.mark.parametrize(("of", "one", "two"), VOLATILE, ids=[f"{of}: {one[:30]}" for of, one, _ in VOLATILE])
 def test_a_class_makes_equal_what_it_names(of: Any, one: str, two: str) -> None:
     """In a system message and a tool's result the two are equal, and not once the class is switched off."""
-    off = as_normalising({of: False})
+    off = as_ignored_parts({of: False})
     for role in ("system", "tool"):
         bodies = [{"messages": [{"role": role, "content": text}]} for text in (one, two)]
         if one not in OF_ONE_ROLE.get(role, ()):
@@ -277,12 +277,12 @@ def test_the_state_of_a_repository_is_volatile(one: str, two: str) -> None:
     """Branch, status and commits in a system message are equal, but not without the class, nor in other messages."""
     assert system(one) == system(two)
     bodies = [{"messages": [{"role": "system", "content": text}]} for text in (one, two)]
-    off = as_normalising({"git": False})
+    off = as_ignored_parts({"git": False})
     assert normal(bodies[0], HERE, off) != normal(bodies[1], HERE, off)
     for role in ("user", "assistant", "tool"):
-        spoken = [{"messages": [{"role": role, "content": text}]} for text in (one, two)]
-        assert normal(spoken[0]) != normal(spoken[1])
-    found = Normaliser(Normalising(), HERE).ignored(bodies[0], differences(bodies[0], bodies[1]))
+        requests = [{"messages": [{"role": role, "content": text}]} for text in (one, two)]
+        assert normal(requests[0]) != normal(requests[1])
+    found = Normaliser(IgnoredParts(), HERE).ignored(bodies[0], differences(bodies[0], bodies[1]))
     assert all("git" in line for line in found)
 
 
@@ -350,14 +350,14 @@ def test_numbers_in_results_are_volatile_by_their_name() -> None:
 
 def test_own_paths_and_texts_are_ignored() -> None:
     """`ignore_path` leaves parts of a request out, `ignore_text` text of any author."""
-    settings = as_normalising(True, "$.trace", [r"run \d+"])
+    settings = as_ignored_parts(True, "$.trace", [r"run \d+"])
     one = {"trace": {"n": 1}, "messages": [{"role": "user", "content": "run 1: hi"}]}
     two = {"trace": {"n": 2}, "messages": [{"role": "user", "content": "run 2: hi"}]}
     assert normal(one, HERE, settings) == normal(two, HERE, settings)
     assert normal(one) != normal(two)
     for path, there in (("input[*].id", {"input": [{}]}), ("..id", {"input": [{}]}), ("input[0]", {"input": []})):
         body = {"input": [{"id": "a1"}], "id": 1} if path == "..id" else {"input": [{"id": "a1"}]}
-        assert normal(body, HERE, as_normalising(False, path)) == there
+        assert normal(body, HERE, as_ignored_parts(False, path)) == there
 
 
 @pytest.mark.parametrize(
@@ -374,15 +374,15 @@ def test_own_paths_and_texts_are_ignored() -> None:
 def test_wrong_settings_are_named(arguments: Any, message: str) -> None:
     """A setting that can't be read is an error that says what to write."""
     with pytest.raises(SettingError, match=message.replace("[", r"\[").replace("..", r"\.\.")):
-        as_normalising(*arguments)
+        as_ignored_parts(*arguments)
 
 
 def test_forms_of_the_setting() -> None:
     """True, false, a list of classes and a mapping choose the classes."""
-    assert as_normalising(True).classes == CLASSES
-    assert as_normalising(False).classes == ()
-    assert as_normalising(["ids", "dates"]).classes == ("dates", "ids")
-    assert as_normalising({"dates": False, "ids": True}).classes == tuple(n for n in CLASSES if n != "dates")
+    assert as_ignored_parts(True).classes == CLASSES
+    assert as_ignored_parts(False).classes == ()
+    assert as_ignored_parts(["ids", "dates"]).classes == ("dates", "ids")
+    assert as_ignored_parts({"dates": False, "ids": True}).classes == tuple(n for n in CLASSES if n != "dates")
 
 
 json_values = st.recursive(
@@ -397,7 +397,7 @@ def test_any_body_has_a_normal_form(body: dict[str, Any]) -> None:
     """Whatever a body holds, its normal form is found, is the same each time, and leaves the body as it is."""
     before = json.dumps(body)
     assert normal(body) == normal(body)
-    Normaliser(Normalising(), HERE).values(body)
+    Normaliser(IgnoredParts(), HERE).values(body)
     assert json.dumps(body) == before
 
 
@@ -405,7 +405,7 @@ def test_all_classes_off_is_no_change() -> None:
     """With no class and nothing to ignore the normal form is the request."""
     for wire in WIRES:
         body = request(wire)
-        assert normal(body, HERE, as_normalising(False)) == body
+        assert normal(body, HERE, as_ignored_parts(False)) == body
 
 
 def test_each_wire_differs_in_each_meaning() -> None:
@@ -429,7 +429,7 @@ def test_a_way_from_the_folder_to_the_home() -> None:
         way = os.path.relpath(machine.home, machine.cwd)
         content = f"Working directory: {machine.cwd}\nContext from: {way}/.agent/a.md"
         body = {"messages": [{"role": "system", "content": content}]}
-        assert way not in str(Normaliser(Normalising(), machine).with_placeholders(body))
+        assert way not in str(Normaliser(IgnoredParts(), machine).with_placeholders(body))
         texts.append(normal(body, machine))
     assert texts[0] == texts[1]
 
@@ -450,7 +450,7 @@ def test_the_usual_folder_for_temporary_files() -> None:
     """A user who writes /tmp means the same on a machine that has another folder for temporary files."""
     body = {"messages": [{"role": "user", "content": "Save it to /tmp/report.txt"}]}
     there = HERE._replace(tmp="/var/folders/a1/b2/T")
-    recorded = Normaliser(Normalising(), HERE).with_placeholders(body)
+    recorded = Normaliser(IgnoredParts(), HERE).with_placeholders(body)
     assert recorded["messages"][0]["content"] == "Save it to {{tmp}}/report.txt"
     assert normal(recorded, there) == normal(body, there)
     assert normal({"messages": [{"role": "user", "content": "Save it to /tmp/other.txt"}]}, there) != normal(

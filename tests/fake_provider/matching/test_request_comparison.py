@@ -1,4 +1,4 @@
-"""When two requests are the same, and how a difference is told."""
+"""When two requests are the same, and how a difference is reported."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_not_streaming_is_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recorded", "asked", "told"),
+    ("recorded", "asked", "reported"),
     [
         ({"a": 1}, {"a": 2}, "a was 1, now 2"),
         ({"a": 1}, {"a": "1"}, 'a was 1, now "1"'),
@@ -69,41 +69,41 @@ def test_not_streaming_is_the_default() -> None:
         (b"raw", b"war", "body was b'raw', now b'war'"),
     ],
 )
-def test_difference_tells_the_field(recorded: Any, asked: Any, told: str) -> None:
+def test_difference_tells_the_field(recorded: Any, asked: Any, reported: str) -> None:
     """A difference names its path and both values."""
-    assert [str(difference) for difference in differences(recorded, asked)] == [told]
+    assert [str(difference) for difference in differences(recorded, asked)] == [reported]
 
 
 def test_long_values_are_cut_around_the_difference() -> None:
     """Of long texts the part that differs is shown."""
-    told = str(Difference("m", "a" * 500 + "X" + "b" * 500, "a" * 500 + "Y" + "b" * 500))
-    assert len(told) < 250
-    assert "aX" in told
-    assert "aY" in told
+    reported = str(Difference("m", "a" * 500 + "X" + "b" * 500, "a" * 500 + "Y" + "b" * 500))
+    assert len(reported) < 250
+    assert "aX" in reported
+    assert "aY" in reported
 
 
 def shelf(*bodies: Any) -> RecordingStore:
     """A shelf of recordings of these bodies, numbered."""
-    made = RecordingStore()
-    made.add(
+    store = RecordingStore()
+    store.add(
         Recording(Tape(), POST.path, body, wire=POST.wire, source="c.yaml", interaction=number)
         for number, body in enumerate(bodies)
     )
-    return made
+    return store
 
 
 def test_same_stream_options_are_preferred() -> None:
     """`stream_options` chooses between recordings, but does not refuse one."""
-    made = shelf({"stream": True}, {"stream": True, "stream_options": {"include_usage": True}})
-    first = made.take(POST, {"stream": True, "stream_options": {"include_usage": True}})
-    second = made.take(POST, {"stream": True, "stream_options": {"include_usage": True}})
+    store = shelf({"stream": True}, {"stream": True, "stream_options": {"include_usage": True}})
+    first = store.take(POST, {"stream": True, "stream_options": {"include_usage": True}})
+    second = store.take(POST, {"stream": True, "stream_options": {"include_usage": True}})
     assert isinstance(first, Recording)
     assert isinstance(second, Recording)
     assert (first.interaction, second.interaction) == (1, 0)
 
 
 @pytest.mark.parametrize(
-    ("bodies", "told"),
+    ("bodies", "reported"),
     [
         ((), "No recording answers POST /v1/chat/completions: none is loaded."),
         (
@@ -122,9 +122,9 @@ def test_same_stream_options_are_preferred() -> None:
         ),
     ],
 )
-def test_miss_names_the_nearest(bodies: tuple[Any, ...], told: str) -> None:
+def test_miss_names_the_nearest(bodies: tuple[Any, ...], reported: str) -> None:
     """A miss names the recording with the fewest differences and the first three of them."""
-    assert str(shelf(*bodies).take(POST, {"a": 2})) == told
+    assert str(shelf(*bodies).take(POST, {"a": 2})) == reported
 
 
 def test_miss_of_another_endpoint() -> None:
@@ -134,7 +134,7 @@ def test_miss_of_another_endpoint() -> None:
     assert str(miss) == "No recording answers POST /v1/messages: none of the 1 loaded is for this endpoint."
 
 
-def test_absent_is_told_from_null() -> None:
+def test_absent_is_not_null() -> None:
     """The marker for an absent field is no JSON value."""
     assert repr(ABSENT) == "(absent)"
 

@@ -10,8 +10,8 @@ from inline_snapshot import snapshot
 
 from tests.fake_provider.matching.agent_requests import HERE, THERE, request
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.sessions.matching.ignored_parts import IgnoredParts
 from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
-from tokentape_fake_provider.sessions.matching.normalising import Normalising
 from tokentape_fake_provider.sessions.matching.placeholders import Values
 from tokentape_fake_provider.sessions.matching.request_comparison import message_difference
 from tokentape_fake_provider.sessions.recording import Recording
@@ -20,7 +20,7 @@ from tokentape_fake_provider.tape import Frame, Tape
 
 PATH = "/v1/chat/completions"
 CHAT = Endpoint("POST", PATH, "openai_chat")
-NORMALISER = Normaliser(Normalising(), HERE)
+NORMALISER = Normaliser(IgnoredParts(), HERE)
 
 
 def tape(text: str) -> Tape:
@@ -55,7 +55,7 @@ def test_without_a_normaliser_nothing_is_ignored() -> None:
     """Another day is another request if nothing is normalised."""
     store = RecordingStore()
     store.add([recording(request("openai_chat", HERE, 1))])
-    for normaliser in (None, Normaliser(Normalising(()), HERE)):
+    for normaliser in (None, Normaliser(IgnoredParts(()), HERE)):
         assert isinstance(store.take(CHAT, request("openai_chat", HERE, 2), normaliser=normaliser), Miss)
 
 
@@ -91,7 +91,7 @@ def test_few_recordings_are_normalised() -> None:
         ]
         return {"model": "m", "messages": messages}
 
-    store, normaliser = RecordingStore(), Counting(Normalising(), HERE)
+    store, normaliser = RecordingStore(), Counting(IgnoredParts(), HERE)
     store.add(recording(asked(number, "2026-11-30")) for number in range(1000))
     assert isinstance(store.take(CHAT, asked(7, "2026-11-30"), normaliser=normaliser), Recording)
     assert not seen
@@ -130,8 +130,8 @@ def test_the_journal_says_what_was_ignored() -> None:
 def test_settings_by_the_control_api() -> None:
     """A session's `normalise`, `ignore_path` and `ignore_text` are set and shown by the control API."""
     with FakeProviderServer() as server, httpx2.Client(base_url=f"{server.url}/_tokentape") as control:
-        made = control.post("/sessions", json={"settings": {"strict": True, "normalise": {"dates": False}}}).json()
-        session = server.sessions.find(made["id"])
+        created = control.post("/sessions", json={"settings": {"strict": True, "normalise": {"dates": False}}}).json()
+        session = server.sessions.find(created["id"])
         assert session is not None
         one, two = (
             {"model": "m", "messages": [{"role": "system", "content": f"date: {day}"}], "tag": day}
@@ -139,7 +139,7 @@ def test_settings_by_the_control_api() -> None:
         )
         session.add_recordings([recording(one)])
         url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
-        settings = f"/sessions/{made['id']}/settings"
+        settings = f"/sessions/{created['id']}/settings"
         statuses = []
         for change in ({}, {"normalise": True}, {"ignore_path": ["tag"]}):
             assert control.patch(settings, json=change).status_code == 200
@@ -164,4 +164,4 @@ def test_messages_of_websockets() -> None:
     assert message_difference(recorded, message("2026-12-02", "Ho"), NORMALISER) == snapshot(
         'response.input[0].content[0].text was "Hi", now "Ho"'
     )
-    assert message_difference(recorded, message("2026-12-02", "Hi"), Normaliser(Normalising(()), HERE)) != ""
+    assert message_difference(recorded, message("2026-12-02", "Hi"), Normaliser(IgnoredParts(()), HERE)) != ""

@@ -127,7 +127,7 @@ def is_valid(output: ChatOutput, subject: Subject, ask: Ask) -> None:
 
 
 def is_cut(output: ChatOutput, subject: Subject, ask: Ask) -> None:
-    """No more tokens than allowed, the beginning of what would have been said, and the finish reason `length`."""
+    """No more tokens than allowed, the beginning of what would have been generated, and the finish reason `length`."""
     message, limit = only(output), ask.max_tokens
     assert limit is not None
     assert message.finish_reason == "length"

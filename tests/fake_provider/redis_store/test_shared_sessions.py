@@ -88,8 +88,8 @@ def load(path: Path) -> list[Recording]:
 def sdks(servers: Servers) -> Iterator[list[openai.OpenAI]]:
     """The official client of each server."""
     with ExitStack() as stack:
-        made = (openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-x", max_retries=0) for server in servers)
-        yield [stack.enter_context(client) for client in made]
+        clients = (openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-x", max_retries=0) for server in servers)
+        yield [stack.enter_context(client) for client in clients]
 
 
 def script(text: str, **fields: Any) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def test_streams_belong_to_their_worker(servers: Servers) -> None:
 
 
 def test_the_next_stream_of_another_worker(servers: Servers) -> None:
-    """Who waits for a stream that another worker sends is told so, in place of a timeout."""
+    """A wait for a stream that another worker sends ends with that reason, in place of a timeout."""
     one, two = servers
     one.control("POST", "/sessions", {"id": "s", "settings": {"timing": "stepped"}}, 201)
     with ThreadPoolExecutor(1) as pool:

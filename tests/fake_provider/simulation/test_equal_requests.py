@@ -48,15 +48,15 @@ def asked(
     server: FakeProviderServer, session: Session, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Asked]:
     """With nothing kept from other tests."""
-    made, simulate = Asked(server, session, http), resolver.simulate
+    client, simulate = Asked(server, session, http), resolver.simulate
 
     def counted(*given: Any, **named: Any) -> Any:
-        made.generated += 1
+        client.generated += 1
         return simulate(*given, **named)
 
     monkeypatch.setattr(resolver, "simulate", counted)
     monkeypatch.setattr(resolver, "_SIMULATED", Eager(1_000_000))
-    return made
+    return client
 
 
 def test_equal_requests_get_equal_answers_with_ids_of_their_own(asked: Asked) -> None:

@@ -387,9 +387,9 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
         for _ in range(2):
             answered = run("chat", "Say something.", "--model", "tokentape", "--base-url", f"{url}/v1")
             assert answered.out == "From the cassette.\n"
-        made_up = run("chat", "Something else.", "--base-url", f"{url}/v1")
-        assert made_up.code == 0
-        assert made_up.out.strip()
+        synthetic = run("chat", "Something else.", "--base-url", f"{url}/v1")
+        assert synthetic.code == 0
+        assert synthetic.out.strip()
     finally:
         process.send_signal(number)
         out, err = process.communicate(timeout=30)

@@ -30,8 +30,8 @@ def sample(number: int, first: float, *, count: int = 11, gap: float = 20.0, **f
     """A stream whose first token came after `first` ms, and the others `gap` ms apart."""
     arrivals = tuple(first + gap * place for place in range(count))
     total = arrivals[-1] if arrivals else first
-    made = Sample(f"{number:032x}", "chat", 1000.0 + number, total, arrivals, tokens=count, lag=4.0)
-    return msgspec.structs.replace(made, **fields)
+    sample = Sample(f"{number:032x}", "chat", 1000.0 + number, total, arrivals, tokens=count, lag=4.0)
+    return msgspec.structs.replace(sample, **fields)
 
 
 SAMPLES = [
@@ -180,9 +180,9 @@ def test_a_run_in_which_all_failed_blames_no_gateway() -> None:
 
 def test_a_gateway_that_drops_the_mark_is_named() -> None:
     """If none of the requests is in the journal, the report says why, and names the option that helps."""
-    told = summarise(SAMPLES, users=3, provider={}).lines()[-1]
-    assert told.startswith("none of the requests is in the provider's journal: a gateway may drop the header")
-    assert "--mark-prompt" in told
+    line = summarise(SAMPLES, users=3, provider={}).lines()[-1]
+    assert line.startswith("none of the requests is in the provider's journal: a gateway may drop the header")
+    assert "--mark-prompt" in line
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1))

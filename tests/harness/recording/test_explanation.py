@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from tokentape_fake_provider.sessions.matching.ignored_parts import as_ignored_parts
 from tokentape_fake_provider.sessions.matching.machine import Machine
 from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
-from tokentape_fake_provider.sessions.matching.normalising import as_normalising
 from tokentape_fake_provider.sessions.matching.request_comparison import differences
 from tokentape_harness.recording.explanation import explained
 
-NORMALISER = Normaliser(as_normalising(True), Machine())
+NORMALISER = Normaliser(as_ignored_parts(True), Machine())
 
 
 def chat(system: str = "", user: str = "Hi", **more: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def explain(recorded: dict[str, Any], received: dict[str, Any]) -> list[str]:
         texts += [words[n + 1] for n, word in enumerate(words) if word == "--ignore-text"]
         paths += [words[n + 1] for n, word in enumerate(words) if word == "--ignore-path"]
     if lines and not any(line.endswith(": --mode new_episodes records it") for line in lines):
-        more = Normaliser(as_normalising(True, paths, texts), Machine())
+        more = Normaliser(as_ignored_parts(True, paths, texts), Machine())
         assert not differences(more.normal(recorded), more.normal(received))
     return lines
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.aws_frames import event as aws_event
 from tests.fake_provider.matching.agent_requests import HERE, THERE, request
 from tokentape_fake_provider.sessions.matching import machine as machine_module
+from tokentape_fake_provider.sessions.matching.ignored_parts import IgnoredParts
 from tokentape_fake_provider.sessions.matching.machine import Machine, this_machine
 from tokentape_fake_provider.sessions.matching.normaliser import Normaliser
-from tokentape_fake_provider.sessions.matching.normalising import Normalising
 from tokentape_fake_provider.sessions.matching.placeholders import values_of
 from tokentape_harness import MismatchError, read_cassette, use_cassette
 from tokentape_harness.cassettes.chunks import Chunk, split_by_sizes
@@ -342,7 +342,7 @@ def test_a_request_keeps_all_but_the_values(text):
 def test_normalising_changes_nothing_that_is_written():
     """What is recorded differs from what was sent by placeholders alone: dates, ids of calls and durations stay."""
     body = request("openai_chat")
-    normaliser = Normaliser(Normalising(), HERE)
+    normaliser = Normaliser(IgnoredParts(), HERE)
     sent = Request("POST", URL, (), json.dumps(body).encode())
     recorded = json.loads(with_request_placeholders(sent, normaliser.values(body).own).body)
     assert normaliser.with_placeholders(body) == recorded
@@ -410,7 +410,7 @@ def recorded_prompt(machine, system, coding="utf-8"):
     body = json.dumps({"messages": [{"role": "system", "content": system}]}).encode(coding)
     headers = (("content-type", f"application/json; charset={coding}"),)
     sent = Request("POST", URL, headers, body)
-    values = request_values(sent, Normaliser(Normalising(), machine)).own
+    values = request_values(sent, Normaliser(IgnoredParts(), machine)).own
     recorded = with_request_placeholders(sent, values).body
     return json.loads(recorded.decode(coding))["messages"][0]["content"]
 

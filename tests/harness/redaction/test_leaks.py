@@ -205,10 +205,10 @@ def leaked(data: bytes) -> set[str]:
     """Which secrets can be read out of some bytes."""
     text = masked(data)
     secrets = {**FORMED, "opaque": OPAQUE}
-    spoken = {
+    forms_of = {
         name: (secret, secret.replace("%3A", ":"), secret.replace("/", "%2F")) for name, secret in secrets.items()
     }
-    return {name for name, forms in spoken.items() if any(form.encode() in text for form in forms)}
+    return {name for name, forms in forms_of.items() if any(form.encode() in text for form in forms)}
 
 
 def deltas(data: bytes) -> bytes:

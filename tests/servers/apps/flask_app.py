@@ -36,7 +36,7 @@ def heartbeat() -> Response:
 
 @library.route("/buffered", methods=["GET", "POST"])
 def buffered() -> Response:
-    """The same without the header that tells nginx not to buffer."""
+    """The same without the header that keeps nginx from buffering."""
     body = wsgi_stream(stream(), format="sse", headers={"X-Accel-Buffering": None})
     return Response(body, headers=body.headers)
 

@@ -70,6 +70,6 @@ def chat(tabs: BrowserContext, server: FakeProviderServer) -> Chat:
 @pytest.fixture
 def console(tabs: BrowserContext, server: FakeProviderServer) -> Console:
     """The console."""
-    made = Console(tabs, server)
-    expect(made.page.get_by_text("live", exact=True)).to_be_visible()
-    return made
+    console = Console(tabs, server)
+    expect(console.page.get_by_text("live", exact=True)).to_be_visible()
+    return console

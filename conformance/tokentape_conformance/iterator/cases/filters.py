@@ -13,7 +13,7 @@ PHRASE: Final = "tok-abc9"
 _BY: Final = "[gone]"
 
 
-def _said(*pieces: str) -> Text:
+def _text_of(*pieces: str) -> Text:
     return Text("".join(pieces), pieces=pieces)
 
 
@@ -30,7 +30,7 @@ def _replacing(trial: IteratorTrial, stream: OpenedStream) -> OpenedStream:
 )
 async def across_chunks(trial: IteratorTrial) -> None:
     for pieces in ((PHRASE,), tuple(PHRASE), (PHRASE[:3], PHRASE[3:])):
-        stream = _replacing(trial, trial.stream(_said("key ", *pieces, " end")))
+        stream = _replacing(trial, trial.stream(_text_of("key ", *pieces, " end")))
         trial.expect("the text that is shown", stream.joined(await stream.read()), f"key {_BY} end")
         trial.expect("the text of the output", stream.output_text, f"key {_BY} end")
 
@@ -43,7 +43,7 @@ async def across_chunks(trial: IteratorTrial) -> None:
 )
 async def no_match(trial: IteratorTrial) -> None:
     pieces = ("one ", "tok-", "ab", " two", " tok-a")
-    stream = _replacing(trial, trial.stream(_said(*pieces)))
+    stream = _replacing(trial, trial.stream(_text_of(*pieces)))
     trial.expect("the text that is shown", stream.joined(await stream.read()), "".join(pieces))
 
 
@@ -54,7 +54,7 @@ async def no_match(trial: IteratorTrial) -> None:
     needs=["replace"],
 )
 async def not_held(trial: IteratorTrial) -> None:
-    encoded = trial.encoded_frames(_said("one ", "two ", "six"))
+    encoded = trial.encoded_frames(_text_of("one ", "two ", "six"))
     frames = [frame.data for frame in encoded]
     first = content_indexes(encoded)[0]
     stream = _replacing(trial, trial.open(frames))
@@ -71,7 +71,7 @@ async def not_held(trial: IteratorTrial) -> None:
     needs=["stop_at", "finish_reason"],
 )
 async def stop(trial: IteratorTrial) -> None:
-    stream = trial.stream(_said("one ", "tok-", "abc9", " never", " shown"))
+    stream = trial.stream(_text_of("one ", "tok-", "abc9", " never", " shown"))
     stream.stream = trial.adapter.stop_at(stream.stream, PHRASE, "[stopped]")
     trial.expect("the text that is shown", stream.joined(await stream.read()), "one [stopped]")
     trial.expect("the finish reason", stream.finish_reason, "content_filter")
@@ -85,7 +85,7 @@ async def stop(trial: IteratorTrial) -> None:
     needs=["replace", "unfiltered_output", "messages", "message_text"],
 )
 async def unfiltered(trial: IteratorTrial) -> None:
-    stream = _replacing(trial, trial.stream(_said("key ", "tok-", "abc9")))
+    stream = _replacing(trial, trial.stream(_text_of("key ", "tok-", "abc9")))
     await stream.read()
     (message, *_) = trial.adapter.messages(trial.adapter.unfiltered_output(stream.output))
     trial.expect("the text that the provider sent", trial.adapter.message_text(message), f"key {PHRASE}")
@@ -94,6 +94,6 @@ async def unfiltered(trial: IteratorTrial) -> None:
 @case("iterator/filters/smooth", "Smoothed text is the same text.", source=SOURCE, needs=["smooth"])
 async def smooth(trial: IteratorTrial) -> None:
     text = "three words burst, and\na few more"
-    stream = trial.stream(_said(text[:20], text[20:]))
+    stream = trial.stream(_text_of(text[:20], text[20:]))
     stream.stream = trial.adapter.smooth(stream.stream)
     trial.expect("the text that is shown", stream.joined(await stream.read()), text)

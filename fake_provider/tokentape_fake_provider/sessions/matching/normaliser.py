@@ -8,15 +8,15 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from tokentape_fake_provider.http.bounded_pattern import bounded_pattern
+from tokentape_fake_provider.sessions.matching.ignored_parts import CLASSES, IgnoredParts, VolatileClass
 from tokentape_fake_provider.sessions.matching.json_path import without
 from tokentape_fake_provider.sessions.matching.machine import Machine
-from tokentape_fake_provider.sessions.matching.normalising import CLASSES, Normalising, VolatileClass
 from tokentape_fake_provider.sessions.matching.placeholders import Values, find_values, values_of, with_placeholders
 from tokentape_fake_provider.sessions.matching.regions import Region, mapped
 from tokentape_fake_provider.sessions.matching.surroundings import surroundings_of, without_surroundings
 from tokentape_fake_provider.sessions.matching.volatile import classes_of, ids_in, normal_number, normal_text
 
-_NOTHING: Final = Normalising(())
+_NOTHING: Final = IgnoredParts(())
 _CLASS_OF: Final[Mapping[str, VolatileClass]] = {
     "cwd": "cwd",
     "home": "home",
@@ -54,7 +54,7 @@ class Named(NamedTuple):
 class Normaliser:
     """Normalises requests by its settings, as a program on this machine sends them. It keeps no state."""
 
-    def __init__(self, settings: Normalising, machine: Machine) -> None:
+    def __init__(self, settings: IgnoredParts, machine: Machine) -> None:
         self.settings = settings
         self.machine = machine
         self._ignored = tuple(map(bounded_pattern, settings.ignore_text))

@@ -85,20 +85,20 @@ def _message(item: Any, change: Change) -> Any:
     if _OF_MESSAGE in item:
         rest = {key: value for key, value in item.items() if key != _OF_MESSAGE}
         return {**_message(rest, change), _OF_MESSAGE: _all(item[_OF_MESSAGE], Region.RESULT, _OF_MESSAGE, change)}
-    spoken, kind = item.get("role"), item.get("type")
-    role = ROLES.get(spoken) if isinstance(spoken, str) else None
+    role_name, kind = item.get("role"), item.get("type")
+    role = ROLES.get(role_name) if isinstance(role_name, str) else None
     if role == "system":
         return _named(item, Region.SYSTEM, change)
     if (role == "tool" and "parts" not in item) or (role is None and is_result(kind)):
         return _named(item, Region.RESULT, change)
     user = role == "user" or (role is None and kind in ("message", "user_input", None))
     return {
-        key: _parts(value, key, user, change) if key in ("content", "parts", "message") else _said(key, value, change)
+        key: _parts(value, key, user, change) if key in ("content", "parts", "message") else _member(key, value, change)
         for key, value in item.items()
     }
 
 
-def _said(key: str, value: Any, change: Change) -> Any:
+def _member(key: str, value: Any, change: Change) -> Any:
     """A member of a message or part of the user or the model."""
     if key in _IDS and isinstance(value, str):
         return change(value, Region.ID, key)
@@ -131,9 +131,9 @@ def _part(part: Any, user: bool, change: Change) -> Any:
         if key in _RESULTS
         else _text(value, key, user, change)
         if key == "text"
-        else {inner: _said(inner, item, change) for inner, item in value.items()}
+        else {inner: _member(inner, item, change) for inner, item in value.items()}
         if key in ("functionCall", "toolUse", "function_call") and isinstance(value, dict)
-        else _said(key, value, change)
+        else _member(key, value, change)
         for key, value in part.items()
     }
 

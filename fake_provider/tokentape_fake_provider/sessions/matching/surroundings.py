@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from tokentape_fake_provider.sessions.matching.normalising import VolatileClass
+from tokentape_fake_provider.sessions.matching.ignored_parts import VolatileClass
 
 _HASH: Final = r"(?=[a-f]*\d)[0-9a-f]{7,40}\b"
 _START: Final = r"^(?:[ \t>*#|-]|git: )*"

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tokentape_fake_provider.faults.registry import fault_kinds
-from tokentape_fake_provider.sessions.matching.normalising import CLASSES
+from tokentape_fake_provider.sessions.matching.ignored_parts import CLASSES
 from tokentape_fake_provider.sessions.rules_file.model import RulesFile
 from tokentape_fake_provider.simulation.settings import Simulation
 from tokentape_fake_provider.timing.distribution import MOST_SIZES

@@ -124,11 +124,11 @@ class _Reader:
     def _message(self, item: Mapping[str, Any]) -> None:
         """A message, or an item of input that stands for one."""
         if is_text_alone(item):
-            spoken = item["role"]
-            self.turns.append(Turn(ROLES[spoken], (Text(item["content"]),), developer=spoken == "developer"))
+            role_name = item["role"]
+            self.turns.append(Turn(ROLES[role_name], (Text(item["content"]),), developer=role_name == "developer"))
             return
-        kind, spoken = item.get("type"), item.get("role")
-        role = ROLES.get(spoken) if isinstance(spoken, str) else None
+        kind, role_name = item.get("type"), item.get("role")
+        role = ROLES.get(role_name) if isinstance(role_name, str) else None
         content = first(item, "content", "parts", "message")
         if role is None and kind in _USER_ITEMS:
             role = "user"

@@ -53,8 +53,8 @@ def check_converse(request: ProviderRequest, prompt: Prompt) -> None:
     if "toolConfig" in body and body["toolConfig"] is not None:
         _check_tools(tools, prompt)
     messages = objects(body.get("messages"))
-    spoken = [message for message in messages if message.get("role") != "system"]
-    if spoken and spoken[0].get("role") != "user":
+    conversation = [message for message in messages if message.get("role") != "system"]
+    if conversation and conversation[0].get("role") != "user":
         raise BadRequestError(
             "A conversation must start with a user message. Try again with a conversation that starts with a user "
             "message."

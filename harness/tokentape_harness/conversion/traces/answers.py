@@ -72,10 +72,10 @@ def finish_reason(word: Any) -> FinishReason | None:
     if not isinstance(word, str) or not word:
         return None
     known: tuple[FinishReason, ...] = get_args(FinishReason)
-    spoken = {word.lower(): reason for wire in WIRES.values() for reason, word in wire.facts.finish_words.items()}
+    words = {word.lower(): reason for wire in WIRES.values() for reason, word in wire.facts.finish_words.items()}
     # The set's own words count first: to some providers `stop` is also the word for tool calls.
     own: dict[str, FinishReason] = {reason: reason for reason in known}
-    return {**spoken, **_MORE_WORDS, **own}.get(word.lower(), "other")
+    return {**words, **_MORE_WORDS, **own}.get(word.lower(), "other")
 
 
 def read_usage(counts: Mapping[str, Any]) -> Usage | None:

@@ -143,10 +143,10 @@ def read_answer(attributes: Mapping[str, Any], events: tuple[Event, ...], missin
             choices = read_choices(value)
         if choices:
             return choices
-    spoken = [event for event in _messages_in(attributes, events) if event.name == "gen_ai.choice"]
-    spoken.sort(key=lambda event: number(_event_fields(event).get("index")) or 0)
-    if spoken:
-        return tuple(choice for event in spoken for choice in _event_choice(_event_fields(event)))
+    choice_events = [event for event in _messages_in(attributes, events) if event.name == "gen_ai.choice"]
+    choice_events.sort(key=lambda event: number(_event_fields(event).get("index")) or 0)
+    if choice_events:
+        return tuple(choice for event in choice_events for choice in _event_choice(_event_fields(event)))
     if _ends_with_answer(attributes, events):
         *_, last = _messages_in(attributes, events)
         return read_choices([_event_message(last)])

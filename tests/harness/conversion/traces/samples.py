@@ -275,12 +275,12 @@ def vercel() -> bytes:
         tool = {"type": "function", "name": "depth", "description": "How deep", "inputSchema": SCHEMA}
         called = {"ai.response.toolCalls": json.dumps([call]), "ai.response.finishReason": "tool-calls"}
         answered = {"ai.response.text": ANSWER, "ai.response.finishReason": "stop", "ai.response.msToFirstChunk": 120.0}
-        told = {k: v for k, v in _gen_ai(number, "gen_ai.system").items() if v is not None}
+        given = {k: v for k, v in _gen_ai(number, "gen_ai.system").items() if v is not None}
         for name in ("gen_ai.tool.definitions", "gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"):
-            told.pop(name, None)
-        del told["gen_ai.operation.name"]
+            given.pop(name, None)
+        del given["gen_ai.operation.name"]
         return {
-            **told,
+            **given,
             "gen_ai.system": "openai.chat",
             "ai.operationId": "ai.streamText.doStream" if number else "ai.generateText.doGenerate",
             "ai.prompt.messages": json.dumps(messages if number else messages[:2]),
@@ -371,8 +371,8 @@ def logfire(*, version: int, columns: bool = False) -> bytes:
         if number:
             end_of_stream = _at(start + end).isoformat()
             name = "streaming response from {request_data[model]!r} took {duration:.2f}s"
-            told = {**common, **answer, "duration": 0.3}
-            rows.append({**row, "span_id": "b9", "span_name": name, "attributes": told})
+            attributes = {**common, **answer, "duration": 0.3}
+            rows.append({**row, "span_id": "b9", "span_name": name, "attributes": attributes})
             rows[-1] |= {"start_timestamp": end_of_stream, "end_timestamp": end_of_stream}
     rows = [{**row, "attributes": {k: v for k, v in row["attributes"].items() if v is not None}} for row in rows]
     if columns:

@@ -357,7 +357,7 @@ def test_spans_and_log_records_in_two_files(run, tmp_path):
     ],
 )
 def test_each_provider_has_its_wire_format(provider, model, wire, path):
-    """The provider's name, or else the model's, decides the wire format; without either it is assumed, and said."""
+    """The provider's name, or else the model's, decides the wire format; without either it is assumed, and reported."""
     data = SAMPLES["otlp-json-attributes"]().decode().replace('"gpt-4o-mini"', f'"{model}"')
     data = data.replace('{"stringValue": "openai"}', f'{{"stringValue": "{provider}"}}')
     exchanges = read_traces([("trace.json", data.encode())])

@@ -1,4 +1,4 @@
-"""Normalising: which volatile parts of a request are compared as equal."""
+"""Ignored parts: which volatile parts of a request are compared as equal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VolatileClass: TypeAlias = Literal[
 CLASSES: Final[tuple[VolatileClass, ...]] = get_args(VolatileClass)
 
 
-class Normalising(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IgnoredParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is ignored where no recording is exactly the same.
 
     `classes` are the volatile classes that are compared as equal, `ignore_path` JSON paths of a request's body such as
@@ -40,22 +40,22 @@ class Normalising(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError(f"ignore_text {pattern!r} is not a regular expression ({error})") from None
 
 
-def as_normalising(
-    normalise: Normalising | bool | str | Sequence[str] | Mapping[str, bool] = True,
+def as_ignored_parts(
+    normalise: IgnoredParts | bool | str | Sequence[str] | Mapping[str, bool] = True,
     ignore_path: str | Sequence[str] = (),
     ignore_text: str | Sequence[str] = (),
-) -> Normalising:
+) -> IgnoredParts:
     """The settings from what a user writes.
 
     `normalise` is true for all classes, false for none, a list of those that are on, or a mapping such as
     `{"dates": False}` that switches some off. Raises `SettingError`.
     """
     paths, texts = _listed("ignore_path", ignore_path), _listed("ignore_text", ignore_text)
-    if isinstance(normalise, Normalising):
+    if isinstance(normalise, IgnoredParts):
         return msgspec.structs.replace(
             normalise, ignore_path=normalise.ignore_path + paths, ignore_text=normalise.ignore_text + texts
         )
-    return Normalising(_classes(normalise), paths, texts)
+    return IgnoredParts(_classes(normalise), paths, texts)
 
 
 def _classes(normalise: Any) -> tuple[VolatileClass, ...]:
