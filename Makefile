@@ -67,7 +67,7 @@ types: $(READY) ## Check types, strictly
 cov: $(READY) ## Run the tests and show what they don't reach
 	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term-missing:skip-covered
 
-bench: $(READY) ## Measure speed as ratios against reference runs (about fifteen minutes)
+bench: $(READY) ## Measure speed as ratios against reference runs (about sixteen minutes)
 	$(BIN)/python -m bench
 
 screenshots: $(READY) ## Take the pictures of the console in the docs again, in Debian's Chromium

@@ -10,7 +10,7 @@ from rich.console import Console
 
 SECTIONS = (
     *("decode", "reads", "scaling", "replay", "answers", "lateness", "workers", "arrival", "recording"),
-    *("cassettes", "kills", "fuzz", "filters", "resumable"),
+    *("cassettes", "kills", "fuzz", "filters", "resumable", "sweep"),
     "virtual_time",
     "first_answer",
 )
