@@ -69,10 +69,13 @@ def _swept(kind: Kind) -> tuple[int, int, float, float]:
         seconds, cpu = time.perf_counter() - began, _children_cpu() - before
     if ended.returncode:
         raise RuntimeError(ended.stdout + ended.stderr)
-    cells = re.search(r"(\d+) passed", ended.stdout)
-    stalls = re.search(r"(?m)^stall +(\S+)", ended.stdout)
-    assert cells is not None and stalls is not None, ended.stdout
-    return int(cells[1]), len(stalls[1].rstrip(".")), seconds, cpu
+    return int(_found(r"(\d+) passed", ended.stdout)), len(_found(r"(?m)^stall +(E+)", ended.stdout)), seconds, cpu
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
 
 
 def _children_cpu() -> float:
