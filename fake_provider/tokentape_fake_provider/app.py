@@ -30,7 +30,7 @@ from tokentape_fake_provider.event_loops.turns import Turns
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.fault_injection.apply import apply_late_fault
 from tokentape_fake_provider.faults.fault import Fault
-from tokentape_fake_provider.http.access import ALLOW_IT
+from tokentape_fake_provider.http.access import ALLOW_IT, Access
 from tokentape_fake_provider.http.api_key import WRONG_KEY, has_key
 from tokentape_fake_provider.http.cors import (
     origin_of,
@@ -140,7 +140,6 @@ class App:
             refused = BodyRefused(401, "invalid_api_key", WRONG_KEY)
         entry = self._entry(scope, session_id, path, body, wire, began)
         error_wire = wire or wire_for_errors(path, headers)
-        outcome: Outcome
         if origin_refusal:
             answer = _foreign(error_wire, origin_refusal)
         elif session is None and refused is not None:
@@ -160,20 +159,24 @@ class App:
                 self._end(session, entry, "client_left", clock)
                 return
         self._begin(session, entry)
-        entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
-        entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
-        entry.counts = answer.usage
-        if session is not None and (vary := current_variation()) is not None:
-            answer = _varied(vary, answer, entry, session)
-        entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
-        entry.response_headers = answer.tape.headers
+        answer = _noted(answer, entry, session)
         if origin:
-            tape = answer.tape
-            shown = msgspec.structs.replace(tape, headers=with_cors(tape.headers, origin, access))
-            answer = answer._replace(tape=shown)
-        if entry.status >= 400:
-            entry.retry_after = retry_after(answer.tape)
-        outcome = "server_stopped"
+            answer = _shown_to(answer, origin, access)
+        sending = self._send(answer, session, entry, connection, clock, wire)
+        del answer  # see `play`
+        await sending
+
+    async def _send(
+        self,
+        answer: Answer,
+        session: Session | None,
+        entry: Entry,
+        connection: Connection,
+        clock: Clock,
+        wire: Wire | None,
+    ) -> None:
+        """Send the answer, and note how it ended. A stream of a session can be stepped while it is sent."""
+        outcome: Outcome = "server_stopped"
         control = _step_control(answer)
         stream = warning_timer = None
         steps = answer.steps is not None and session is not None and not session.settings.hold
@@ -188,7 +191,7 @@ class App:
                 warning_timer = loop.call_later(_UNSTEPPED_S, _warn_unstepped, stream, control)
         self._paced += control is not None
         try:
-            playing = play(answer.tape, connection, clock, began, entry, control)
+            playing = play(answer.tape, connection, clock, entry.arrived, entry, control)
             del answer  # see `play`
             outcome = await playing
         finally:
@@ -395,6 +398,26 @@ def _no_session(session_id: str, wire: Wire, problem: Exception | None) -> Answe
         f"/s/{session_id} out of the base URL for the default session.",
         "unknown_session",
     )
+
+
+def _noted(answer: Answer, entry: Entry, session: Session | None) -> Answer:
+    """The answer as it is sent; the journal's entry has what it is."""
+    entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
+    entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
+    entry.counts = answer.usage
+    if session is not None and (vary := current_variation()) is not None:
+        answer = _varied(vary, answer, entry, session)
+    entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
+    entry.response_headers = answer.tape.headers
+    if entry.status >= 400:
+        entry.retry_after = retry_after(answer.tape)
+    return answer
+
+
+def _shown_to(answer: Answer, origin: str, access: Access) -> Answer:
+    """The answer, which pages of this origin may read."""
+    tape = answer.tape
+    return answer._replace(tape=msgspec.structs.replace(tape, headers=with_cors(tape.headers, origin, access)))
 
 
 def _varied(vary: Vary, answer: Answer, entry: Entry, session: Session) -> Answer:

@@ -50,6 +50,7 @@ from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.condition import IncomingRequest
+from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Repetition
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -247,7 +248,7 @@ class _Resolution:
 
     def answer(self) -> Answer | Callable[[], Answer] | None:
         """The answer before its faults are applied, or a function that encodes it."""
-        wire, request, session, settings = self._wire, self._request, self._session, self._settings
+        wire, request, session, http = self._wire, self._request, self._session, self._http
         if wire is not None and request is not None and self._incoming is not None:
             if (answer := self._refused_by_fault(wire, request)) is not None:
                 return answer
@@ -255,62 +256,75 @@ class _Resolution:
                 status = self._no_recording_status()
                 return error_answer(wire, status, problem, "unexpected_request", request=request)
             self._taken = session.take_queued(request.task) or session.take_by_rule(self._incoming)
-        elif wire is None or self._http.method != "POST":
+        elif wire is None or http.method != "POST":
             self._taken = self._taken_for_any_path()
         elif wire.name in ENDPOINTS:
             self._taken = session.take_queued(tape=True)
-        if self._taken is not None:
-            return partial(self._of, self._taken)
-        http = self._http
-        endpoint = Endpoint(http.method, http.path, wire.name if wire else None)
-        recording = session.take_recording(endpoint, http.body, None if request is None else request.text)
-        if not isinstance(recording, Miss):
-            self._repetition = session.repetition
-            scripted = recording.script is not None and request is not None
-            tape, self._normalised = session.fitted(recording, endpoint, http.body)
-            what = recording.script if scripted and recording.script is not None else tape
-            if request is None:
-                self._firings = session.take_faults(None)
-            own = ConfiguredFaults(what.faults).take() if isinstance(what, Script) else []
-            self._taken = Taken(what, "recording", recording.label, own, partial(session.give_back, recording))
-            return partial(self._of, self._taken)
-        self._misses = self._near(recording)
-        if wire is None or http.method != "POST":
-            return self._without_recording(http.error_wire, recording) if recording.nearest is not None else None
+        if self._taken is None:
+            endpoint = Endpoint(http.method, http.path, wire.name if wire else None)
+            recording = session.take_recording(endpoint, http.body, None if request is None else request.text)
+            if isinstance(recording, Miss):
+                return self._without_setup(recording)
+            self._taken = self._taken_from(recording, endpoint)
+        return partial(self._of, self._taken)
+
+    def _taken_from(self, recording: Recording, endpoint: Endpoint) -> Taken:
+        """What a recording answers: its tape with this request's values, or its script in another wire format."""
+        session = self._session
+        self._repetition = session.repetition
+        tape, self._normalised = session.fitted(recording, endpoint, self._http.body)
+        if self._request is None:
+            self._firings = session.take_faults(None)
+        script = None if self._request is None else recording.script
+        faults = [] if script is None else ConfiguredFaults(script.faults).take()
+        give_back = partial(session.give_back, recording)
+        return Taken(tape if script is None else script, "recording", recording.label, faults, give_back)
+
+    def _without_setup(self, miss: Miss) -> Answer | Callable[[], Answer] | None:
+        """The answer where the session has none: an error, a computed result, or what the simulated model generates."""
+        wire, request, settings = self._wire, self._request, self._settings
+        self._misses = self._near(miss)
+        if wire is None or self._http.method != "POST":
+            return self._without_recording(self._http.error_wire, miss) if miss.nearest is not None else None
         if request is None or self._incoming is None:
             assert self._refusal is not None
             return refused(wire, self._refusal)
         if self._unknown is not None:
             return refused(wire, self._unknown)
-        note = str(recording) if recording.recordings else ""
+        note = str(miss) if miss.recordings else ""
         if settings.strict:
-            return self._without_recording(wire, recording)
+            return self._without_recording(wire, miss)
         if request.task is not None:
             return partial(self._computed, ENDPOINTS[wire.name], request, note)
         key = self._simulation_key(request)
         script = None if key is None else _SIMULATED.get(key)
         if script is None and settings.validate:
             try:
-                check_beside_content(http.body)
-                if wire.name in ENDPOINTS:
-                    ENDPOINTS[wire.name].check(request)
-                check_request(request, self._incoming.prompt, http.headers)
-                if key is None and refers_to_files(http.raw):
-                    check_files(session.files, request.wire, http.body)
+                self._check(wire, request, self._incoming, keeps_files=key is None)
             except BadRequestError as error:
                 return refused(wire, error, request)
         has_schema = script is None and not asks_in_messages_alone(request.body)
-        costly = LARGEST_COST if has_schema and _COSTLY_SCHEMA.search(http.raw) else 0
+        costly = LARGEST_COST if has_schema and _COSTLY_SCHEMA.search(self._http.raw) else 0
         self._simulated_size = settings.simulation.words * request.choices * _WORD_SIZE + costly
         return partial(self._simulated, script, self._incoming, note, key)
 
-    def _near(self, recording: Miss) -> tuple[NearMiss, ...]:
+    def _check(self, wire: Wire, request: ProviderRequest, incoming: IncomingRequest, *, keeps_files: bool) -> None:
+        """Check what the provider would. Raises `BadRequestError`."""
+        http = self._http
+        check_beside_content(http.body)
+        if wire.name in ENDPOINTS:
+            ENDPOINTS[wire.name].check(request)
+        check_request(request, incoming.prompt, http.headers)
+        if keeps_files and refers_to_files(http.raw):
+            check_files(self._session.files, request.wire, http.body)
+
+    def _near(self, miss: Miss) -> tuple[NearMiss, ...]:
         """The nearest rule and the nearest recording, that with fewer differences first."""
         rule = None if self._incoming is None else self._session.nearest_rule(self._incoming)
-        if rule is None and recording.nearest is None:
+        if rule is None and miss.nearest is None:
             return ()
-        found = (miss for miss in (rule, recording.near) if miss is not None)
-        return tuple(sorted(found, key=lambda miss: len(miss.differences)))
+        found = (near for near in (rule, miss.near) if near is not None)
+        return tuple(sorted(found, key=lambda near: len(near.differences)))
 
     def _simulation_key(self, request: ProviderRequest) -> _SimulationKey | None:
         """All that the simulated model's script, and that it is not refused, depends on.
