@@ -17,7 +17,7 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,9 +130,16 @@ def _commands(block: Block) -> Iterator[Command]:
 
 
 def run_page(
-    page: str, folder: Path, environment: dict[str, str], taken: Container[str] = (), seconds: float = 300
+    page: str,
+    folder: Path,
+    environment: dict[str, str],
+    taken: Container[str] = (),
+    ended: Callable[[subprocess.Popen[bytes]], object] = lambda shell: shell.wait(300),
 ) -> list[str]:
-    """Run a page in a folder; return what differs from what it shows."""
+    """Run a page in a folder; return what differs from what it shows.
+
+    `ended` waits for the shell; it raises `subprocess.TimeoutExpired` where that takes too long.
+    """
     found = list(_with_free_ports(list(steps(page, taken))))
     script = _FUNCTIONS
     commands: list[Command] = []
@@ -151,7 +158,7 @@ def run_page(
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            shell.wait(seconds)
+            ended(shell)
         except subprocess.TimeoutExpired:  # what did not end is a difference
             os.killpg(shell.pid, signal.SIGTERM)  # each command ends its own, which may be in groups of their own
             with suppress(subprocess.TimeoutExpired):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -61,12 +64,27 @@ def test_a_difference_is_found(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_page_that_does_not_end_leaves_no_server(tmp_path: Path) -> None:
     """A page that takes too long is ended by a signal at which its commands end what they have started."""
-    server = "trap 'kill $!; exit' TERM\nsetsid sleep 600 &\necho $! >server\nwait\n"
-    page = f'```bash title="serve.sh"\n{server}```\n\n```console\n$ bash serve.sh\n```\n'
-    (difference,) = run_page(page, tmp_path, {"PATH": "/usr/bin:/bin"}, seconds=1)
+    started, serve = tmp_path / "server", "trap 'kill $!; exit' TERM\nsetsid sleep 600 &\necho $! >server\nwait\n"
+    page = f'```bash title="serve.sh"\n{serve}```\n\n```console\n$ bash serve.sh\n```\n'
+
+    def until_it_serves(shell: subprocess.Popen[bytes]) -> None:
+        while not (started.exists() and started.read_text().endswith("\n")):
+            with suppress(subprocess.TimeoutExpired):
+                shell.wait(0.05)
+        raise subprocess.TimeoutExpired("bash", 0)
+
+    (difference,) = run_page(page, tmp_path, {"PATH": "/usr/bin:/bin"}, ended=until_it_serves)
     assert "ended with nothing, not 0" in difference
-    command = Path(f"/proc/{int((tmp_path / 'server').read_text())}/cmdline")
-    assert not command.exists() or b"sleep" not in command.read_bytes()  # it may be a zombie, or another process
+    while is_running(int(started.read_text()), "sleep"):  # it has got its signal, and may not yet have run since
+        time.sleep(0.01)
+
+
+def is_running(process: int, program: str) -> bool:
+    """Whether this process runs that program; not if it is a zombie, or another process."""
+    try:
+        return program.encode() in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def test_what_takes_a_block() -> None:
