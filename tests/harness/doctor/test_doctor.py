@@ -26,10 +26,10 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", *off(*HEAVY, "randomly"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-def diagnoses(file: str, *options: str, pause_ms: float = 800.0) -> dict[str, Diagnosis]:
+def diagnoses(file: str, *options: str, pause_ms: float = 800.0, runs: int = 200) -> dict[str, Diagnosis]:
     """The diagnosis of each test of a file here, by its name."""
     command = [*PYTEST, str(HERE / file), *options]
-    found = diagnose_pytest(command, Limits(timeout=600.0, pause_ms=pause_ms), lambda *_: None)
+    found = diagnose_pytest(command, Limits(runs=runs, timeout=600.0, pause_ms=pause_ms), lambda *_: None)
     return {diagnosis.test.partition("::")[2]: diagnosis for diagnosis in found}
 
 
@@ -75,9 +75,10 @@ def test_a_flaky_test_is_not_blamed_on_a_split(planted):
 def test_sound_tests_have_no_finding():
     """Nothing is found in sound tests of official SDKs, other clients, and careful readers.
 
-    The same readers with longer and shorter texts make it 57: `tokentape doctor -- pytest sound.py` examines them all.
+    Each is run 80 times. The same readers with longer and shorter texts make it 57, and the doctor runs each up to 200
+    times: `tokentape doctor -- pytest sound.py` examines them all.
     """
-    found = diagnoses("sound.py", "-k", "not long and not zero", pause_ms=100.0)
+    found = diagnoses("sound.py", "-k", "not long and not zero", pause_ms=100.0, runs=80)
     assert len(found) > 30
     assert {test: diagnosis for test, diagnosis in found.items() if diagnosis.verdict != "sound"} == {}
 
