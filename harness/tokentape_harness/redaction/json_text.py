@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from tokentape_fake_provider.sessions.matching.json_path import Key, Path
@@ -109,9 +111,6 @@ _decode: Any = json.JSONDecoder(
     object_pairs_hook=tuple, parse_int=_Number, parse_float=_Number, parse_constant=lambda _: None
 ).raw_decode
 _AFTER = " \t\r\n,]"
-_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-# So many times a text is tried as the shape of others.
-_TRIES = 8
 
 
 def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonStrings | None:
@@ -122,24 +121,16 @@ def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonSt
     found: _Found = {}
     distinct = set[str]()
     shape: _Shape | None = None
-    rows: list[tuple[str, ...]] = []  # the strings of the last texts, which have this shape
-    before, tries, seam = "", _TRIES, list[str]()
+    before, seam = list[str](), list[str]()
     try:
         for text in texts:
-            if shape is not None and (match := shape.match(text)) is not None:
-                if not rows:
-                    distinct.add("".join((*seam, shape.first)))
-                    seam = [shape.last]
-                rows.append(match.groups())
-                continue
-            if shape is not None and rows:
-                shape.add(rows)
-                rows = []
             parts = text.split('"')
             seam.append(parts[0])
             if len(parts) > 1:
                 distinct.add("".join(seam))
                 seam = parts[-1:]
+            if shape is not None and shape.add(text, parts):
+                continue
             distinct.update(parts[1:-1])
             start = start_of(text)
             if start == len(text):
@@ -149,54 +140,38 @@ def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonSt
                 return None
             _collect((("", value),) if value.__class__ is str else value, (), (), found, 0)
             # Most events of a stream have one shape, which is worth it from the second on.
-            escaped = "\\" in text
-            if not escaped and before.count('"') == len(parts) - 1 > 0 and tries:
-                candidate = _Shape(text, start, found)
-                if candidate.match(before) is None:
-                    tries -= 1
-                else:
-                    shape = candidate
-            before = "" if escaped else text
+            if parts[::2] == before and "\\" not in text:
+                shape = _Shape(text, parts, start, found)
+            before = parts[::2]
     except (ValueError, RecursionError):
         return None
-    if shape is not None and rows:
-        shape.add(rows)
     distinct.add("".join(seam))
     groups = [group for members in found.values() for group in members.values()]
     return JsonStrings(groups, distinct.union(*(group.values for group in groups)))
 
 
 class _Shape:
-    """The shape of a JSON text without escapes: all of it but its numbers and strings, and the group of each string.
+    """The shape of a JSON text without escapes: all of it but the values of its strings, and the group of each."""
 
-    Names, types and indexes are part of it, as they decide the groups.
-    """
+    def __init__(self, text: str, parts: list[str], start: int, found: _Found) -> None:
+        numbers = dict(zip(accumulate((len(part) + 1 for part in parts), initial=0), range(len(parts)), strict=False))
+        strings = [(numbers[leaf.start], leaf) for leaf in leaves(text, start) if leaf.is_string]
+        values = {number for number, leaf in strings if leaf.path[-1] != "type"}
+        self._between, self._lines = parts[::2], text.count("\n")
+        # The names, and the types; a getter of two numbers at least returns a tuple.
+        self._fixed_of = itemgetter(0, 0, *(number for number in range(1, len(parts), 2) if number not in values))
+        self._fixed = self._fixed_of(parts)
+        self._values = [(number, found[leaf.group[1:]][leaf.group[0]].values.append) for number, leaf in strings]
 
-    def __init__(self, text: str, start: int, found: _Found) -> None:
-        pattern, at = list[str](), 0
-        self._strings: list[tuple[list[str], str | None]] = []  # the strings of each group; those of a type are equal
-        for leaf in leaves(text, start):
-            name = str(leaf.path[-1])
-            if leaf.is_string:
-                is_type = name == "type"
-                value = re.escape(text[leaf.start : leaf.end]) if is_type else r'([^"\\\n]*)'
-                group = found[leaf.group[1:]][leaf.group[0]]
-                self._strings.append((group.values, leaf.value if is_type else None))
-            elif name.lower().endswith("index"):
-                continue
-            else:
-                value = _NUMBER
-            pattern += (re.escape(text[at : leaf.start]), value)
-            at = leaf.end
-        pattern.append(re.escape(text[at:]))
-        self.match = re.compile("".join(pattern)).fullmatch
-        self.first, self.last = text[: text.index('"')], text[text.rindex('"') + 1 :]
-
-    def add(self, rows: Sequence[tuple[str, ...]]) -> None:
-        """Add the strings of texts that have this shape."""
-        columns = zip(*rows, strict=True)
-        for values, fixed in self._strings:
-            values.extend(next(columns) if fixed is None else [fixed] * len(rows))
+    def add(self, text: str, parts: list[str]) -> bool:
+        """Add the strings of a text, if it has this shape."""
+        if parts[::2] != self._between or "\\" in text or text.count("\n") != self._lines:
+            return False
+        if self._fixed_of(parts) != self._fixed:
+            return False
+        for number, append in self._values:
+            append(parts[number])
+        return True
 
 
 def _collect(container: Any, path: Path, outer: tuple[str, ...], found: _Found, depth: int) -> None:
