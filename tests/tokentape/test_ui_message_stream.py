@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
-from tests.tokentape.test_web import run_asgi
+from tests.tokentape.web_streams import run_asgi
 from tokentape import (
     AsyncStreamedChatMessageIterator,
     ChatMessage,

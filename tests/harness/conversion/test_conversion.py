@@ -15,8 +15,7 @@ from inline_snapshot import snapshot
 
 from tests.aws_frames import START, STOP, TEXT_DELTA, USAGE
 from tests.corpus import ROOT
-from tests.harness.cli.test_cli import SSE
-from tests.harness.cli.test_cli import run as run
+from tests.harness.cli.served import SSE
 from tokentape_harness import read_cassette, write_cassette
 from tokentape_harness.cassettes.chunks import Chunk, split_by_sizes
 from tokentape_harness.cassettes.model import (

@@ -12,7 +12,7 @@ import openai
 import pytest
 from inline_snapshot import snapshot
 
-from tests.harness.cli.test_cli import run, start_server  # noqa: F401 - a fixture
+from tests.harness.cli.served import start_server
 from tests.harness.conversion.test_transcoding import CALL, MODEL, TEXT, recorded
 from tokentape_fake_provider.errors import UnknownDialectError
 from tokentape_fake_provider.script.model import Script, Usage
@@ -89,14 +89,14 @@ def test_serve_as_another_provider(cassette: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--as", "morse"), ("--dialect", "nylon"), ("--dress", "nylon")])
-def test_serve_with_an_unknown_name_is_a_clear_error(run: Any, cassette: Path, arguments: Any) -> None:  # noqa: F811
+def test_serve_with_an_unknown_name_is_a_clear_error(run: Any, cassette: Path, arguments: Any) -> None:
     """A wire format or a dialect that is not there is one line that names the known ones."""
     done = run("serve", cassette, *arguments)
     assert done.code == 2
     assert f"{arguments[1]!r}: the known ones are openai" in done.error
 
 
-def test_convert_lists_what_is_lost(run: Any, cassette: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_convert_lists_what_is_lost(run: Any, cassette: Path, tmp_path: Path) -> None:
     """convert writes a cassette that the other provider's client can be tested with, and a table of losses."""
     converted = tmp_path / "ollama.yaml"
     done = run("convert", cassette, converted, "--to", "ollama")
@@ -121,7 +121,7 @@ wrote TMP/ollama.yaml
     assert run("convert", cassette, converted, "--to", "openai_chat", "--fail-on-loss").code == 0
 
 
-def test_convert_as_json(run: Any, cassette: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_convert_as_json(run: Any, cassette: Path, tmp_path: Path) -> None:
     """--json is one object with each loss."""
     done = run("convert", cassette, tmp_path / "out.yaml", "--to", "ollama", "--json")
     report = json.loads(done.out)
@@ -143,7 +143,7 @@ def test_convert_as_json(run: Any, cassette: Path, tmp_path: Path) -> None:  # n
     ],
 )
 def test_convert_reports_what_is_wrong(
-    run: Any,  # noqa: F811
+    run: Any,
     cassette: Path,
     tmp_path: Path,
     arguments: Any,
@@ -158,7 +158,7 @@ def test_convert_reports_what_is_wrong(
 
 
 def test_convert_names_the_interaction_that_it_cannot_read(
-    run: Any,  # noqa: F811
+    run: Any,
     cassette: Path,
     tmp_path: Path,
 ) -> None:
@@ -171,7 +171,7 @@ def test_convert_names_the_interaction_that_it_cannot_read(
 
 
 @pytest.mark.parametrize("wire", sorted(WIRES))
-def test_synth_and_convert_know_every_wire_format(run: Any, tmp_path: Path, wire: str) -> None:  # noqa: F811
+def test_synth_and_convert_know_every_wire_format(run: Any, tmp_path: Path, wire: str) -> None:
     """A generated cassette of any format can be shown, and converted to another."""
     source, other = tmp_path / "made.yaml", tmp_path / "other.yaml"
     assert run("synth", "--wire", wire, "-o", source, "--text", "Hello there.").code == 0

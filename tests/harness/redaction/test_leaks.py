@@ -19,7 +19,6 @@ import requests
 import yaml
 
 from tests.aws_frames import chunk, event
-from tests.harness.cli.test_cli import run as run
 from tests.http_server import QuietHandler, serving
 from tokentape_harness import read_cassette
 from tokentape_harness.recording.use_cassette import use_cassette

@@ -1,10 +1,9 @@
-"""Redaction: what is taken out of an interaction, and that the rest stays as it is."""
+"""Redaction of bodies: keys by their form, members by their names, and the times of chunks."""
 
 # ruff: noqa: E501 - planted secrets are long
 
 from __future__ import annotations
 
-import base64
 import gzip
 import itertools
 import json
@@ -15,70 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from tests.aws_frames import frame
-from tokentape.framing.aws_event_stream import AWSEventStreamFraming
+from tests.harness.redaction.secrets_in_bodies import KEYS, OPENAI, pieces_of, sse, streamed, text_of
 from tokentape_harness.cassettes.chunks import Chunk, split_by_sizes
-from tokentape_harness.cassettes.model import Interaction, RecordedError, Request, Response, StreamRecord, header_values
-from tokentape_harness.errors import UsageError
+from tokentape_harness.cassettes.model import Interaction, Request, Response, header_values
 from tokentape_harness.redaction import (
     DEFAULT_RULES,
     PLACEHOLDER,
-    credentials_of,
     find_secrets,
     redact,
-    redact_all,
     redact_request,
-    redact_uri,
-    secrets_of_environment,
 )
 from tokentape_harness.redaction.edits import Edit, edit_body, edit_chunks
 from tokentape_harness.redaction.json_text import leaves
-
-OPENAI = "sk-proj-Ab0_Cd1-Ef2Gh3Ij4Kl5Mn6Op7Qr8St9"
-ANTHROPIC = "sk-ant-api03-" + "aB3_" * 23 + "-xyzAA"
-PRIVATE = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEow+/Ab0=\n" * 6 + "-----END RSA PRIVATE KEY-----"
-KEYS = {
-    "openai": OPENAI,
-    "openai legacy": "sk-" + "aZ09" * 12,
-    "openrouter": "sk-or-v1-" + "0a1b" * 16,
-    "anthropic": ANTHROPIC,
-    "google": "AIzaSy" + "D-3_" * 8 + "x",
-    "google oauth": "ya29.a0Af_" + "xYz-9" * 8,
-    "aws": "AKIAIOSFODNN7EXAMPLE",
-    "aws session": "ASIAY34FZKBOKMUTVV7A",
-    "groq": "gsk_" + "aB3d" * 13,
-    "xai": "xai-" + "aB3d" * 20,
-    "hugging face": "hf_" + "aBcD" * 8 + "eF",
-    "github": "ghp_" + "aB3d" * 9,
-    "github fine": "github_pat_11ABCDEFG0" + "aB3d_" * 11,
-    "slack": "xoxb-1234567890-1234567890123-" + "aB3d" * 6,
-    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-    "private key": PRIVATE,
-}
-
-
-def sse(*parts: str, key="content") -> bytes:
-    return b"".join(
-        b"data: " + json.dumps({"id": "c", "choices": [{"index": 0, "delta": {key: part}}]}).encode() + b"\n\n"
-        for part in parts
-    )
-
-
-def streamed(body: bytes, chunks=(), content_type="text/event-stream") -> Interaction:
-    record = StreamRecord(tuple(chunks)) if chunks else None
-    response = Response(200, "OK", (("content-type", content_type),), body, record)
-    return Interaction(Request("POST", "https://api.example.com/v1/chat/completions"), response)
-
-
-def text_of(body: bytes) -> str:
-    """The deltas' text, joined."""
-    events = [line.removeprefix(b"data: ") for line in body.split(b"\n") if line.startswith(b"data: ")]
-    return "".join(json.loads(event)["choices"][0]["delta"]["content"] for event in events)
-
-
-def pieces_of(text: str, cuts) -> list[str]:
-    marks = sorted({0, len(text), *(at % (len(text) + 1) for at in cuts)})
-    return [text[start:end] for start, end in itertools.pairwise(marks)]
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -174,151 +121,6 @@ def test_bodies_without_secrets_stay_byte_for_byte(body, content_type):
     assert redact(answer) == answer
 
 
-def test_headers_cookies_and_organisations():
-    """Secret headers of both sides keep their names and schemes, cookies their names, and other headers stay."""
-    request = Request(
-        "POST",
-        "https://api.openai.com/v1/chat/completions",
-        (
-            ("Authorization", "Bearer abc"),
-            ("X-Api-Key", "k"),
-            ("api-key", "k"),
-            ("x-goog-api-key", "k"),
-            ("OpenAI-Organization", "org-1"),
-            ("OpenAI-Project", "proj_1"),
-            ("Cookie", "session=abc; theme=dark"),
-            ("x-my-access-token", "t"),
-            ("user-agent", "openai"),
-            ("max-tokens", "5"),
-        ),
-    )
-    response = Response(
-        headers=(
-            ("set-cookie", "__cf_bm=abc.def; path=/; HttpOnly; Expires=Wed, 21 Oct 2026 07:28:00 GMT"),
-            ("anthropic-organization-id", "4c6cf5f5"),
-            ("openai-organization", "user-x"),
-            ("x-ratelimit-remaining-tokens", "99"),
-            ("access-control-allow-credentials", "true"),
-            ("location", "https://me:pw@files.example.com/x?sig=s1&part=2"),
-        )
-    )
-    clean = redact(Interaction(request, response))
-    assert clean.request.headers == snapshot(
-        (
-            ("Authorization", "Bearer REDACTED"),
-            ("X-Api-Key", "REDACTED"),
-            ("api-key", "REDACTED"),
-            ("x-goog-api-key", "REDACTED"),
-            ("OpenAI-Organization", "REDACTED"),
-            ("OpenAI-Project", "REDACTED"),
-            ("Cookie", "session=REDACTED; theme=REDACTED"),
-            ("x-my-access-token", "REDACTED"),
-            ("user-agent", "openai"),
-            ("max-tokens", "5"),
-        )
-    )
-    assert clean.response.headers == snapshot(
-        (
-            ("set-cookie", "__cf_bm=REDACTED; path=/; HttpOnly; Expires=Wed, 21 Oct 2026 07:28:00 GMT"),
-            ("anthropic-organization-id", "REDACTED"),
-            ("openai-organization", "REDACTED"),
-            ("x-ratelimit-remaining-tokens", "99"),
-            ("access-control-allow-credentials", "true"),
-            ("location", "https://REDACTED@files.example.com/x?sig=REDACTED&part=2"),
-        )
-    )
-
-
-def test_uris_keep_everything_but_the_secret():
-    """A URI keeps its order, its escapes and its other parameters."""
-    uri = "https://me:p%40ss@h.example:8443/v1beta/models/m:streamGenerateContent?alt=sse&Key=a%2Fb&empty=&x=%20y#frag"
-    assert redact_uri(uri) == (
-        "https://REDACTED@h.example:8443/v1beta/models/m:streamGenerateContent?alt=sse&Key=REDACTED&empty=&x=%20y#frag"
-    )
-    assert redact_uri("http://h/a@b?email=a@b") == "http://h/a@b?email=a@b"
-    assert redact_uri("//a\"b'c:d@e@h/x") == "//REDACTED@h/x"
-
-
-def test_sigv4_in_headers_and_query():
-    """A signature goes from the header, a presigned URL and the security token; region and signed headers are not missed."""
-    key, signature = "AKIAIOSFODNN7EXAMPLE", "fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024"
-    header = f"AWS4-HMAC-SHA256 Credential={key}/20261122/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature={signature}"
-    request = Request(
-        "POST",
-        f"https://b.example/model/m/invoke?X-Amz-Credential={key}%2F20261122&X-Amz-Signature={signature}&X-Amz-Date=20261122T0000Z",
-        (("Authorization", header), ("X-Amz-Security-Token", "IQoJb3JpZ2luX2Vj")),
-        f'{{"echo": "{signature}"}}'.encode(),
-    )
-    clean = redact(Interaction(request, Response(body=f"the signature {signature} does not match".encode())))
-    assert clean.request.headers == (
-        ("Authorization", "AWS4-HMAC-SHA256 REDACTED"),
-        ("X-Amz-Security-Token", "REDACTED"),
-    )
-    assert clean.request.uri == (
-        "https://b.example/model/m/invoke?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED&X-Amz-Date=20261122T0000Z"
-    )
-    assert clean.request.body == b'{"echo": "REDACTED"}'
-    assert clean.response.body == b"the signature REDACTED does not match"
-
-
-def test_own_credentials_go_wherever_they_stand():
-    """A key of no known form goes from the answer that echoes it, as do the parts of Basic and of userinfo."""
-    basic = base64.b64encode(b"alice:correct horse battery").decode()
-    request = Request(
-        "POST", "https://bob:hunter2hunter2@h/", (("authorization", f"Basic {basic}"), ("x-api-key", "4fQ7zzPl0m"))
-    )
-    body = b'{"error": "key 4fQ7zzPl0m, password correct horse battery, or hunter2hunter2"}'
-    fault = RecordedError("connect", "ConnectError", "cannot reach https://bob:hunter2hunter2@h/")
-    record = StreamRecord((Chunk(len(body), 1.0),), error=fault)
-    clean = redact(Interaction(request, Response(401, "no 4fQ7zzPl0m", (("x-echo", "4fQ7zzPl0m"),), body, record)))
-    assert clean.response.body == b'{"error": "key REDACTED, password REDACTED, or REDACTED"}'
-    assert clean.response.headers == (("x-echo", "REDACTED"),)
-    assert clean.response.message == "no REDACTED"
-    assert clean.response.stream.error.message == "cannot reach https://REDACTED@h/"
-
-
-@pytest.mark.parametrize("before", ["", "x", "ab", "user:"])
-@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode], ids=["standard", "urlsafe"])
-def test_the_base64_of_an_own_credential_goes_too(encode, before):
-    """A model may encode the key of its request, alone or inside a text; a stream may cut the base64 anywhere."""
-    key = "a?>4fQ7zzPl0mXw?>"
-    for after in ("", "!", "\n\n"):
-        written = encode(f"{before}{key}{after}".encode()).decode()
-        request = Request("POST", "https://h/v1/chat/completions", (("x-api-key", key),))
-        response = streamed(sse(*pieces_of(f"It is {written}, encoded", (9, 17)))).response
-        text = text_of(redact(Interaction(request, response)).response.body)
-        assert "REDACTED" in text
-        assert text.startswith("It is ")
-        assert text.endswith(", encoded")
-        assert all(written[at : at + 6] not in text for at in range(len(encode(before.encode())), len(written) - 8))
-
-
-def test_an_own_rule_that_takes_too_long_is_an_error(monkeypatch):
-    """A pattern that would take years is given up, with its text, and nothing is written without it."""
-    monkeypatch.setattr("tokentape_harness.redaction.rules._MATCH_SECONDS", 0.1)
-    rules = DEFAULT_RULES.adding(text=["^(a|aa)+$"])
-    with pytest.raises(UsageError, match=r"takes more than .* repetition inside a repetition"):
-        redact(streamed(sse("a" * 60 + "b")), rules)
-
-
-@pytest.mark.parametrize("key", ["ollama", "EMPTY", "lm-studio", "not-needed", "REDACTED"])
-def test_a_dummy_key_is_not_looked_for_elsewhere(key):
-    """A dummy key that is also a word stays in texts."""
-    request = Request("POST", "http://h/", (("authorization", f"Bearer {key}"),), f'{{"model": "{key}"}}'.encode())
-    clean = redact(Interaction(request, Response()))
-    assert clean.request.headers == (("authorization", "Bearer REDACTED"),)
-    assert clean.request.body == request.body
-    assert credentials_of(Interaction(request, Response())) == ()
-
-
-def test_a_credential_of_one_interaction_goes_from_all():
-    """The token of one request is removed from all interactions of its cassette."""
-    login = Interaction(Request("POST", "http://h/login"), Response(body=b"welcome, your pass is 77-opaque-99"))
-    use = Interaction(Request("GET", "http://h/x", (("authorization", "Bearer 77-opaque-99"),)), Response())
-    first, _ = redact_all([login, use])
-    assert first.response.body == b"welcome, your pass is REDACTED"
-
-
 def test_members_and_form_parameters_with_secret_names():
     """Members of JSON and parameters of forms go by their names, in JSON inside of JSON too; schemas and token counts stay."""
     body = {
@@ -393,71 +195,6 @@ def test_the_last_event_may_be_cut_off():
     assert clean.endswith(b'data: {"choices":[{"index":0,"delta":{"content":"')
 
 
-def converse(*parts):
-    return b"".join(
-        frame(
-            {":event-type": "contentBlockDelta", ":content-type": "application/json", ":message-type": "event"},
-            json.dumps({"contentBlockIndex": 0, "delta": {"text": part}, "p": "abcd"}).encode(),
-        )
-        for part in parts
-    )
-
-
-def invoke(*parts):
-    events = [
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": part}} for part in parts
-    ]
-    return b"".join(
-        frame(
-            {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"},
-            json.dumps({"bytes": base64.b64encode(json.dumps(event).encode()).decode(), "p": "abc"}).encode(),
-        )
-        for event in events
-    )
-
-
-@given(st.sampled_from([converse, invoke]), st.lists(st.integers(0, 200), max_size=20))
-def test_frames_of_aws_event_streams_stay_valid(make, cuts):
-    """A secret in binary frames goes, in base64 as well, and each frame still has right lengths and checksums."""
-    parts = pieces_of(f"The key {ANTHROPIC} is mine", cuts)
-    body = make(*parts)
-    clean = redact(streamed(body, [Chunk(len(body), 3.0)], "application/vnd.amazon.eventstream")).response
-    text = ""
-    frames = list(AWSEventStreamFraming().feed(clean.body))
-    for one in frames:
-        payload = json.loads(one.payload)
-        if "bytes" in payload:
-            payload = json.loads(base64.b64decode(payload["bytes"]))
-        text += payload["delta"]["text"]
-    assert text == f"The key {PLACEHOLDER} is mine"
-    assert len(frames) == len(parts)
-    assert clean.stream.chunks == (Chunk(len(clean.body), 3.0),)
-
-
-@pytest.mark.parametrize("make", [converse, invoke])
-def test_a_frame_that_was_cut_off_is_cut_off_still(make):
-    """A secret in a partial frame goes, and the frame still waits for its end."""
-    head, last = make("fine"), make(f"x {OPENAI} y " + "z" * 90)
-    clean = redact(streamed(head + last[:-40], content_type="application/vnd.amazon.eventstream")).response.body
-    framing = AWSEventStreamFraming()
-    assert len(list(framing.feed(clean))) == 1
-    rest = framing.rest
-    # What had not arrived is still missing; of base64, up to three characters more.
-    assert 40 <= int.from_bytes(rest[:4], "big") - len(rest) <= 43
-    assert OPENAI[:12].encode() not in rest
-    assert base64.b64encode(OPENAI[:12].encode())[4:12] not in rest
-    assert not find_secrets(streamed(clean, content_type="application/vnd.amazon.eventstream"))
-
-
-def test_a_secret_in_a_frames_headers():
-    """A secret in a header of a frame is replaced at its length."""
-    body = frame({":event-type": "chunk", "x-key": OPENAI}, b"{}")
-    clean = redact(streamed(body, content_type="application/vnd.amazon.eventstream")).response.body
-    (one,) = AWSEventStreamFraming().feed(clean)
-    assert one.headers["x-key"] == (PLACEHOLDER * 9)[: len(OPENAI)]
-    assert len(clean) == len(body)
-
-
 def test_a_compressed_request_body_is_read():
     """A request that was sent compressed is redacted inside, and stored plain if there was something."""
     plain = json.dumps({"input": OPENAI}).encode()
@@ -476,75 +213,6 @@ def test_lengths_follow():
         Interaction(Request("GET", "http://h/"), Response(200, "", (("Content-Length", str(len(body))),), body))
     )
     assert header_values(clean.response.headers, "content-length") == (str(len(clean.response.body)),)
-
-
-def test_own_rules():
-    """Own headers, parameters, JSON paths, patterns and values are taken out beside the known ones."""
-    rules = DEFAULT_RULES.adding(
-        headers=["X-Customer"],
-        query=["tenant"],
-        json_paths=["$.metadata.user_id", "messages[*].name", "..email", "ids[1]"],
-        text=[r"ACME-\d+", r"Dear (?P<secret>\w+),"],
-        secrets=["the moon is made of cheese"],
-    )
-    body = {
-        "metadata": {"user_id": "u1", "plan": "p"},
-        "messages": [{"name": "Ann", "content": "Dear Ann, ACME-77 says the moon is made of cheese"}],
-        "deep": {"er": {"email": {"work": "a@b", "n": 7}}},
-        "ids": [1, 2, 3],
-    }
-    request = Request("POST", "http://h/?tenant=t1&x=1", (("x-customer", "c1"),), json.dumps(body).encode())
-    clean = redact(Interaction(request, Response(body=sse("AC", "ME-", "12", "3!"))), rules)
-    assert (clean.request.uri, clean.request.headers) == (
-        "http://h/?tenant=REDACTED&x=1",
-        (("x-customer", "REDACTED"),),
-    )
-    assert json.loads(clean.request.body) == snapshot(
-        {
-            "metadata": {"user_id": "REDACTED", "plan": "p"},
-            "messages": [{"name": "REDACTED", "content": "Dear REDACTED, REDACTED says REDACTED"}],
-            "deep": {"er": {"email": {"work": "REDACTED", "n": 0}}},
-            "ids": [1, 0, 3],
-        }
-    )
-    assert text_of(clean.response.body) == "REDACTED!"
-    assert redact(clean, rules) == clean
-
-
-@pytest.mark.parametrize(
-    ("rule", "message"), [({"text": ["("]}, "not a regular expression"), ({"json_paths": ["a..[b"]}, "can't be read")]
-)
-def test_a_rule_that_can_not_be_read_is_an_error(rule, message):
-    """A wrong rule is refused before anything is recorded with it."""
-    with pytest.raises(UsageError, match=message):
-        DEFAULT_RULES.adding(**rule)
-
-
-def test_secrets_of_the_environment():
-    """Keys that the environment holds are known by the names of their variables."""
-    environ = {
-        "OPENAI_API_KEY": "opaque-0123",
-        "HOME": "/home/someone-else",
-        "DB_PASSWORD": "tr0ub4dor&3",
-        "MAX_TOKENS": "123456789012",
-        "X_API_KEY": "no",
-    }
-    assert secrets_of_environment(environ) == ("opaque-0123", "tr0ub4dor&3")
-
-
-def test_findings_name_the_place_and_never_the_secret():
-    """A finding has its rule and place, without a character of the secret."""
-    request = Request(
-        "POST", f"https://u:{OPENAI}@h/?key={OPENAI}", (("authorization", f"Bearer {OPENAI}"),), OPENAI.encode()
-    )
-    found = find_secrets(Interaction(request, Response(body=sse(OPENAI))))
-    assert {item.where for item in found} == {
-        "request URI",
-        "request header authorization",
-        "request body",
-        "response body",
-    }
-    assert OPENAI[4:] not in repr(found)
 
 
 @given(

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.pages import block_with, page_text
 from tests.servers.browser.cutting_proxy import CuttingProxy, after_events
-from tests.tokentape.test_web import served
+from tests.tokentape.web_streams import served
 from tokentape_harness import FakeProvider
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("browser")]

@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.clients.environments import FOLDER, NODE, node_program
 from tests.environments import UnavailableError
-from tests.tokentape.test_web import served
+from tests.tokentape.web_streams import served
 from tokentape_harness import FakeProvider
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("browser")]

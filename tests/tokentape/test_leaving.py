@@ -1,79 +1,28 @@
-"""Promises 5 and 6: status, and every way to leave a stream."""
+"""A stream that is left: its source is closed, once and at once."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
 import pytest
 
 from tests.tokentape.driver import SYNC, AsyncSource, Events, Plain, both, events, fragment, on_event_loops
+from tests.tokentape.left_streams import nothing_followed
 from tokentape import (
     AsyncStreamedChatMessageIterator,
     ChatMessage,
     StreamedChatMessageIterator,
     TruncatedStreamError,
     astream_bytes,
-    post_streaming_response,
     stream_bytes,
 )
 
 __all__ = ["events"]
-
-
-def nothing_followed(stream: Any, source: Any, events: Events, calls: list[Any], text: str) -> None:
-    """The stream was left after `text`: source closed once, no event, no callback, the partial output readable."""
-    assert stream.status == "cancelled"
-    assert source.closed == 1
-    assert (events.all, calls) == ([], [])
-    assert stream.get_chat_output().text == text
-    assert stream.get_chat_output().error is None
-    assert stream.get_chat_output() is stream.get_chat_output()
-
-
-@both
-async def test_status_goes_from_pending_to_complete(drive: Plain) -> None:
-    """Pending before the first next, streaming while chunks come, complete when listeners and callbacks run."""
-    stream = drive.stream("a", "b")
-    seen = [stream.status]
-    stream.add_callback(lambda message: seen.append(stream.status))
-    events: Callable[..., None] = lambda sender, event: seen.append(stream.status)  # noqa: E731
-    with post_streaming_response.connected_to(events):
-        async for _ in drive.loop(stream):
-            seen.append(stream.status)
-    assert [*seen, stream.status] == ["pending", "streaming", "streaming", "complete", "complete", "complete"]
-
-
-@both
-async def test_status_is_complete_while_a_follow_up_streams(drive: Plain) -> None:
-    """The follow-up has a status of its own."""
-    stream, follow_up = drive.stream("a"), drive.stream("b")
-    stream.add_callback(lambda message: follow_up)
-    seen = [(chunk.text, stream.status, follow_up.status) async for chunk in drive.loop(stream)]
-    assert seen == [("a", "streaming", "pending"), ("b", "complete", "streaming")]
-    assert follow_up.status == "complete"
-
-
-@both
-async def test_status_is_failed_after_an_error(drive: Plain) -> None:
-    """Failed, and the error is kept."""
-    stream = drive.stream("a", error := OSError("gone"))
-    with pytest.raises(OSError, match="gone"):
-        await drive.read(stream)
-    assert (stream.status, stream.error, stream.get_chat_output().error) == ("failed", error, error)
-    with pytest.raises(OSError, match="gone"):
-        stream.get_chat_output().raise_for_error()
-
-
-def test_an_output_without_an_error_raises_none() -> None:
-    """`raise_for_error` returns the output of a complete stream."""
-    output = SYNC.stream("a").get_chat_output()
-    assert output.raise_for_error() is output
 
 
 @both
@@ -341,271 +290,6 @@ async def test_a_source_that_fails_to_close_raises_after_everything_was_delivere
         await drive.close(left)
     await drive.close(left)
     assert left.status == "cancelled"
-
-
-def blocking_source(entered: threading.Event, go_on: threading.Event, then: str) -> Iterator[ChatMessage]:
-    """One chunk, and then a wait in the middle of the read."""
-    try:
-        yield ChatMessage("a")
-        entered.set()
-        assert go_on.wait(10)
-        if then == "error":
-            raise OSError("closed")
-        if then == "chunk":
-            yield ChatMessage("late")
-    except GeneratorExit:
-        entered.clear()
-        raise
-
-
-@pytest.mark.parametrize("then", ["chunk", "end", "error"])
-@pytest.mark.parametrize("own_close", [True, False])
-def test_closing_from_another_thread_while_reading(events: Events, then: str, own_close: bool) -> None:
-    """Cancelled at once; the reader's loop ends with what it had, whatever the closed source does then."""
-    entered, go_on = threading.Event(), threading.Event()
-    closed: list[int] = []
-    source = blocking_source(entered, go_on, then)
-    stream = StreamedChatMessageIterator(source, close=(lambda: closed.append(1)) if own_close else None)
-    calls: list[Any] = []
-    stream.add_callback(calls.append)
-    seen: list[str] = []
-    raised: list[BaseException] = []
-
-    def read() -> None:
-        try:
-            seen.extend(chunk.text for chunk in stream)
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    assert entered.wait(10)
-    stream.close()
-    assert (stream.status, stream.text, closed) == ("cancelled", "a", [1] if own_close else [])
-    go_on.set()
-    thread.join(10)
-    assert (seen, raised, events.all, calls) == (["a"], [], [], [])
-    assert (stream.status, stream.text, closed) == ("cancelled", "a", [1] if own_close else [])
-    assert source.gi_frame is None or own_close  # type: ignore[attr-defined]
-
-
-def test_closing_from_another_thread_in_a_follow_up() -> None:
-    """The follow-up that is being read ends too, and no further callback runs."""
-    entered, go_on = threading.Event(), threading.Event()
-    stream = SYNC.stream("0")
-    follow_up = StreamedChatMessageIterator(blocking_source(entered, go_on, "chunk"))
-    calls: list[Any] = []
-    stream.add_callback(lambda message: follow_up)
-    stream.add_callback(calls.append)
-    seen: list[str] = []
-    thread = threading.Thread(target=lambda: seen.extend(chunk.text for chunk in stream))
-    thread.start()
-    assert entered.wait(10)
-    stream.close()
-    go_on.set()
-    thread.join(10)
-    assert (seen, calls) == (["0", "a"], [])
-    assert (stream.status, follow_up.status, follow_up.text) == ("complete", "cancelled", "a")
-
-
-@pytest.mark.parametrize("then", ["chunk", "end", "error"])
-@on_event_loops
-async def test_closing_from_another_task_while_reading(drive: Plain, events: Events, then: str) -> None:
-    """The reader's loop ends with what it had; a generator that was being read is closed when it comes back."""
-    go_on = anyio.Event()
-    cleaned: list[int] = []
-
-    async def source() -> AsyncIterator[ChatMessage]:
-        try:
-            yield ChatMessage("a")
-            await go_on.wait()
-            if then == "error":
-                raise OSError("closed")
-            if then == "chunk":
-                yield ChatMessage("late")
-        finally:
-            cleaned.append(1)
-
-    stream = drive.of(source())
-    calls: list[Any] = []
-    stream.add_callback(calls.append)
-    seen: list[str] = []
-
-    async def read() -> None:
-        seen.append(await drive.text(stream))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(read)
-        await anyio.wait_all_tasks_blocked()
-        await stream.aclose()
-        await stream.aclose()
-        assert (stream.status, seen) == ("cancelled", [])
-        go_on.set()
-    assert (seen, cleaned, events.all, calls) == (["a"], [1], [], [])
-    assert (stream.status, stream.text) == ("cancelled", "a")
-
-
-@on_event_loops
-async def test_closing_from_another_task_in_a_follow_up(drive: Plain) -> None:
-    """The follow-up that is being read ends too, and no further callback runs."""
-    go_on = anyio.Event()
-
-    async def source() -> AsyncIterator[ChatMessage]:
-        yield ChatMessage("a")
-        await go_on.wait()
-        yield ChatMessage("late")
-
-    stream, follow_up = drive.stream("0"), drive.of(source())
-    calls: list[Any] = []
-    stream.add_callback(lambda message: follow_up)
-    stream.add_callback(calls.append)
-    seen: list[str] = []
-
-    async def read() -> None:
-        seen.append(await drive.text(stream))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(read)
-        await anyio.wait_all_tasks_blocked()
-        await stream.aclose()
-        go_on.set()
-    assert (seen, calls, follow_up.status) == (["0a"], [], "cancelled")
-
-
-@both
-async def test_a_source_may_close_the_stream_that_reads_it(drive: Plain, events: Events) -> None:
-    """Closed from within its own read, the stream ends after what was delivered."""
-    streams: list[Any] = []
-
-    def plain() -> Iterator[ChatMessage]:
-        yield ChatMessage("a")
-        streams[0].close()
-        yield ChatMessage("b")
-
-    async def asynchronous() -> AsyncIterator[ChatMessage]:
-        yield ChatMessage("a")
-        await streams[0].aclose()
-        yield ChatMessage("b")
-
-    streams.append(drive.of((asynchronous if drive.is_async else plain)()))
-    assert await drive.text(streams[0]) == "a"
-    assert (streams[0].status, streams[0].text, events.all) == ("cancelled", "a", [])
-
-
-@both
-async def test_a_callback_that_closes_the_stream_is_the_last(drive: Plain) -> None:
-    """After close() no callback runs, and what is returned is not followed."""
-    stream = drive.stream("a")
-    calls: list[Any] = []
-
-    def close(message: ChatMessage) -> None:
-        stream.close()
-
-    async def aclose(message: ChatMessage) -> None:
-        await stream.aclose()
-
-    stream.add_callback(aclose if drive.is_async else close)
-    stream.add_callback(calls.append)
-    assert await drive.text(stream) == "a"
-    assert (stream.status, calls) == ("complete", [])
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_an_interrupt_in_the_source_cancels(events: Events, error: type[BaseException]) -> None:
-    """What is no Exception is no failure of the stream: it propagates, the source is closed, no signal is sent."""
-    source = SYNC.Source("a", error())
-    stream = StreamedChatMessageIterator(source)
-    with pytest.raises(error):
-        list(stream)
-    nothing_followed(stream, source, events, [], "a")
-
-
-@on_event_loops
-async def test_cancellation_while_the_source_waits(drive: Plain, events: Events) -> None:
-    """A task that is cancelled in the middle of a read closes the source, whose clean-up may itself wait."""
-    cleaned: list[str] = []
-
-    class Waiting(AsyncSource):
-        async def __anext__(self) -> ChatMessage:
-            if self.reads == 1:
-                await anyio.sleep_forever()
-            return await super().__anext__()
-
-        async def aclose(self) -> None:
-            await super().aclose()
-            cleaned.append("after a wait")
-
-    source = Waiting("a", "b")
-    stream = drive.of(source)
-    calls: list[Any] = []
-    stream.add_callback(calls.append)
-
-    async def read() -> None:
-        await drive.read(stream)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(read)
-        await anyio.wait_all_tasks_blocked()
-        tasks.cancel_scope.cancel()
-    nothing_followed(stream, source, events, calls, "a")
-    assert cleaned == ["after a wait"]
-
-
-def test_asyncio_cancellation_of_the_reading_task(events: Events) -> None:
-    """task.cancel() propagates CancelledError and closes the source once."""
-
-    class Waiting(AsyncSource):
-        async def __anext__(self) -> ChatMessage:
-            if self.reads == 1:
-                waiting.set()
-                await asyncio.Event().wait()
-            return await super().__anext__()
-
-    source = Waiting("a")
-    waiting = asyncio.Event()
-
-    async def main() -> None:
-        stream = AsyncStreamedChatMessageIterator(source)
-
-        async def read() -> None:
-            async for _ in stream:
-                pass
-
-        task = asyncio.create_task(read())
-        await waiting.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        nothing_followed(stream, source, events, [], "a")
-
-    asyncio.run(main())
-
-
-def test_cancelled_error_raised_inside_the_source(events: Events) -> None:
-    """A CancelledError of the source's own propagates as one, and the stream is cancelled."""
-    source = AsyncSource("a", asyncio.CancelledError())
-    stream = AsyncStreamedChatMessageIterator(source)
-
-    async def main() -> None:
-        with pytest.raises(asyncio.CancelledError):
-            async for _ in stream:
-                pass
-
-    asyncio.run(main())
-    nothing_followed(stream, source, events, [], "a")
-
-
-@on_event_loops
-async def test_cancellation_between_two_chunks(drive: Plain, events: Events) -> None:
-    """A task that is cancelled in the body of its loop closes the source."""
-    source = drive.Source("a", "b")
-    stream = drive.of(source)
-    with anyio.CancelScope() as scope:
-        async with contextlib.aclosing(aiter(stream)) as chunks:
-            async for _ in chunks:
-                scope.cancel()
-                await anyio.lowlevel.checkpoint()
-    nothing_followed(stream, source, events, [], "a")
 
 
 @both
