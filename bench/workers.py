@@ -87,7 +87,8 @@ def run(console: Console) -> None:
     table = Table(title=title, title_justify="left")
     for column in ("workers", "answers/s", "x one", "server CPU an answer", "generator CPU an answer"):
         table.add_column(column, justify="right")
-    best = {count: max(_carried(h2load, count) for _ in range(_ROUNDS)) for count in WORKERS}
+    rounds = [[_carried(h2load, count) for count in WORKERS] for _ in range(_ROUNDS)]  # in turn
+    best = dict(zip(WORKERS, map(max, zip(*rounds, strict=True)), strict=True))
     for count, found in best.items():
         against = f"{found.rate / best[WORKERS[0]].rate:.2f}x"
         table.add_row(
