@@ -1,57 +1,32 @@
-"""Faults in sessions, rules and scripts: when they happen, what they leave, and what is noted of them."""
+"""Faults as the server meets requests with them: which response they take, and how often."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
-import anthropic
 import httpx2
 import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fake_provider.asks import ask_of
+from tests.fake_provider.faulty_server import STREAMED, _tape, client, statuses
 from tests.fake_provider.test_control import refused
-from tests.fake_provider.test_resolver import CHAT, ask, chat, recorded, stream
-from tokentape_fake_provider import ControlledClock, InProcessProvider, Instant, parse_fault
-from tokentape_fake_provider.encoding.encode import encode
+from tests.fake_provider.test_resolver import CHAT, ask, chat, stream
+from tokentape_fake_provider import parse_fault
 from tokentape_fake_provider.fault_injection.events import events_of
 from tokentape_fake_provider.faults import FAULTS
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_fake_provider.script.model import Script, Usage
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 
+__all__ = ["client"]
+
 pytestmark = pytest.mark.both_stores
-
-STREAMED: Any = chat("Hi", stream=True)
-THREE_WORDS = Script.of("one two three")
-
-
-@pytest.fixture
-def client(server: FakeProviderServer, session: Session) -> Iterator[openai.OpenAI]:
-    """The official client in that session, without retries."""
-    with openai.OpenAI(base_url=server.base_url("openai_chat", session.id), api_key="k", max_retries=0) as client:
-        yield client
-
-
-def statuses(client: openai.OpenAI, count: int) -> list[int]:
-    """The statuses of so many requests."""
-    got = []
-    for _ in range(count):
-        try:
-            ask(client)
-        except openai.APIStatusError as error:
-            got.append(error.status_code)
-        else:
-            got.append(200)
-    return got
 
 
 # When.
@@ -92,10 +67,6 @@ def test_broken_streams_come_again(spec: str, session: Session, client: openai.O
     answered()
     assert answered() == "recorded"
     assert session.unplayed.empty
-
-
-def _tape(text: str) -> Tape:
-    return encode(Script.of(text), ask_of("openai_chat"), Instant())
 
 
 def test_what_a_lasting_fault_breaks_is_used_up(session: Session, client: openai.OpenAI) -> None:
@@ -213,182 +184,6 @@ def test_whole_answers_are_damaged_too(session: Session, server: FakeProviderSer
     assert len(http.post(url, json=chat("Hi")).content) == 10
 
 
-# How it leaves.
-
-
-def test_bytes_leave_one_by_one(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
-    """Even an instant replay sends frames that are to leave apart in writes of their own."""
-    session.configure(faults="tiny_chunks")
-    url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
-    session.push(THREE_WORDS)
-    with http.stream("POST", url, json=STREAMED) as response:
-        chunks = list(response.iter_raw())
-    assert {len(chunk) for chunk in chunks} == {1}
-    entry = session.journal.wait()[-1]
-    assert entry.frames_sent == entry.bytes_sent == len(chunks)
-
-
-def test_queued_tapes_whose_frames_leave_apart(
-    session: Session, server: FakeProviderServer, http: httpx2.Client
-) -> None:
-    """A tape can ask for that itself."""
-    frames = (Frame(900, b"a"), Frame(1000, b"b"), Frame(1000, b"c"))
-    session.push(Tape(frames, 200, (("content-type", "text/plain"),), apart=True))
-    with http.stream(
-        "POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED
-    ) as response:
-        assert list(response.iter_raw()) == [b"a", b"b", b"c"]
-
-
-def test_reset_comes_after_what_was_sent(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
-    """A client has every byte that was sent before the connection was reset."""
-    body = bytes(range(256)) * 4000
-    session.push(Tape((Frame(0, body),), 200, (("content-type", "text/plain"),), end="reset"))
-    got: list[bytes] = []
-    url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
-    with (
-        http.stream("POST", url, json=STREAMED) as response,
-        pytest.raises(httpx2.ReadError, match="reset by peer"),
-    ):
-        got.extend(response.iter_raw())
-    assert b"".join(got) == body
-    assert session.journal.wait()[-1].outcome == "reset"
-
-
-def test_stalls_end_with_the_client(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
-    """A stream that stalls for ever is held until its client leaves, and then it is over."""
-    session.configure(faults="stall@event=2")
-    session.push(THREE_WORDS)
-    with http.stream(
-        "POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED
-    ) as response:
-        chunks = response.iter_raw()
-        assert next(chunks).count(b"data: ") == 2
-        assert session.journal.entries[-1].outcome == "pending"
-    assert session.journal.wait()[-1].outcome == "client_left"
-
-
-# In virtual time.
-
-
-@pytest.fixture
-def provider() -> Iterator[InProcessProvider]:
-    """A provider whose clock jumps to each deadline."""
-    with InProcessProvider(clock=ControlledClock(automatic=True)) as running:
-        yield running
-
-
-def in_process(provider: InProcessProvider, **options: Any) -> openai.OpenAI:
-    """The official client behind its transport."""
-    http = httpx2.Client(transport=provider.transport(), timeout=options.pop("timeout", 600))
-    return openai.OpenAI(
-        base_url=provider.base_url("openai_chat"), api_key="k", max_retries=0, http_client=http, **options
-    )
-
-
-def test_stalls_for_a_time(provider: InProcessProvider) -> None:
-    """A stall and slow headers take their time of the clock, even in an instant session, and then it goes on."""
-    provider.default.configure(faults=("stall@event=2,for=30s", "slow_headers@for=5s"))
-    provider.default.push(THREE_WORDS)
-    assert stream(in_process(provider)) == "one two three"
-    entry = provider.default.journal.wait()[-1]
-    assert entry.started == 5000
-    assert [frame.left for frame in entry.frames] == [5000, 5000, 35_000, 35_000, 35_000, 35_000]
-
-
-@pytest.mark.parametrize("spec", ["stall@event=2", "slow_headers@for=ever", "half_event@then=stall"])
-def test_clients_time_out_of_endless_stalls(provider: InProcessProvider, spec: str) -> None:
-    """A client's timeout ends what would stall for ever."""
-    provider.default.configure(faults=spec)
-    with pytest.raises((openai.APITimeoutError, httpx2.ReadTimeout)):
-        stream(in_process(provider, timeout=10))
-    assert provider.default.journal.wait()[-1].outcome == "client_left"
-
-
-def test_requests_count_down(provider: InProcessProvider) -> None:
-    """A quota of requests is spent one by one; the next window, of the session's clock, has as many again."""
-    clock = provider._config.clock
-    assert isinstance(clock, ControlledClock)
-    provider.default.configure(faults="quota@requests=2")
-    client = in_process(provider)
-    left = []
-    for _ in range(2):
-        response = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
-        left.append(
-            (response.headers["x-ratelimit-limit-requests"], response.headers["x-ratelimit-remaining-requests"])
-        )
-        clock.jump(10)
-    assert left == [("2", "1"), ("2", "0")]
-    with pytest.raises(
-        openai.RateLimitError, match=r"Limit 2, Used 2, Requested 1\. Please try again in 40s"
-    ) as raised:
-        ask(client)
-    headers = raised.value.response.headers
-    assert (headers["retry-after"], headers["x-ratelimit-reset-requests"]) == ("40", "40s")
-    assert headers["x-ratelimit-remaining-requests"] == "0"
-    clock.jump(39.999)
-    assert statuses(client, 1) == [429]
-    clock.jump(0.001)
-    assert statuses(client, 3) == [200, 200, 429]
-    assert provider.default.journal.entries[-1].faults == ("quota@requests=2",)
-
-
-def test_tokens_count_down(provider: InProcessProvider) -> None:
-    """Input tokens are charged with the request, output tokens with the response, of scripts and recordings alike."""
-    provider.default.configure(usage=Usage(input=10), faults="quota@tokens=50")
-    provider.default.push(Script.of("Hi", usage=Usage(output=20)))
-    provider.default.add_recordings([recorded("Hello", "recorded before")])
-    client = in_process(provider)
-    left = []
-    for _ in range(2):
-        response = client.chat.completions.with_raw_response.create(
-            model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}]
-        )
-        left.append(response.headers["x-ratelimit-remaining-tokens"])
-    assert left == ["20", "9"]  # the recording counts nothing: its one event is one token
-    with pytest.raises(openai.RateLimitError, match=r"tokens per min \(TPM\): Limit 50, Used 41, Requested 10"):
-        ask(client)
-
-
-def test_output_may_go_beyond_its_quota(provider: InProcessProvider) -> None:
-    """What is generated is known too late to be refused: then the next request is."""
-    provider.default.configure(faults="quota@output_tokens=5")
-    provider.default.push(Script.of("Hi", usage=Usage(output=20)))
-    client = in_process(provider)
-    response = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
-    assert response.headers["x-ratelimit-remaining-tokens"] == "0"
-    assert statuses(client, 1) == [429]
-
-
-def test_anthropics_quota_headers(provider: InProcessProvider) -> None:
-    """Anthropic's headers tell of each kind of token, and when there are more as a time of day."""
-    provider.default.configure(
-        usage=Usage(input=10, output=7), faults="quota@requests=5,input_tokens=100,output_tokens=200"
-    )
-    http = httpx2.Client(transport=provider.transport())
-    client = anthropic.Anthropic(base_url=provider.url, api_key="k", max_retries=0, http_client=http)
-    response = client.messages.with_raw_response.create(
-        model="m", max_tokens=9, messages=[{"role": "user", "content": "Hi"}]
-    )
-    kinds = ("requests", "input-tokens", "output-tokens")
-    limits = {
-        name: value
-        for name, value in response.headers.items()
-        if name.startswith(tuple(f"anthropic-ratelimit-{kind}-" for kind in kinds))
-    }
-    assert {name: value for name, value in limits.items() if not name.endswith("reset")} == {
-        "anthropic-ratelimit-input-tokens-limit": "100",
-        "anthropic-ratelimit-input-tokens-remaining": "90",
-        "anthropic-ratelimit-output-tokens-limit": "200",
-        "anthropic-ratelimit-output-tokens-remaining": "193",
-        "anthropic-ratelimit-requests-limit": "5",
-        "anthropic-ratelimit-requests-remaining": "4",
-    }
-    entry = provider.default.journal.wait()[-1]
-    reset = datetime.fromisoformat(limits["anthropic-ratelimit-requests-reset"])
-    assert 59 <= reset.timestamp() - entry.time <= 61
-
-
 # From any language.
 
 
@@ -483,17 +278,3 @@ def test_server_survives_any_fault_at_any_place(
 def test_parsed_faults_are_what_the_struct_says() -> None:
     """The name at the top of the package is that of the specification."""
     assert parse_fault("fin@frame=1") == FAULTS["fin"](frame=1)
-
-
-def test_server_stops_with_streams_that_stall(http: httpx2.Client) -> None:
-    """A stream that stalls for ever keeps no server from stopping; the journal has how it ended."""
-    with FakeProviderServer() as server:
-        server.default.configure(faults="stall@event=2")
-        url = f"{server.base_url('openai_chat')}/chat/completions"
-        with http.stream("POST", url, json=STREAMED) as response:
-            chunks = response.iter_raw()
-            assert next(chunks)
-            server.stop()
-            with pytest.raises(httpx2.HTTPError):
-                list(chunks)
-        assert server.default.journal.wait()[-1].outcome == "server_stopped"

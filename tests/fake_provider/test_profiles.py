@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_provider.test_wires import ask_of
+from tests.fake_provider.asks import ask_of
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.encoding.token_grouping import group_tokens
 from tokentape_fake_provider.errors import TimingError

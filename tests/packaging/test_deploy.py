@@ -92,7 +92,7 @@ def test_its_probes_answer_while_the_store_is_lost() -> None:
     (container,) = manifests()[0]["spec"]["template"]["spec"]["containers"]
     probes = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
     assert probes == {"startup": "/health", "liveness": "/health", "readiness": "/ready"}
-    # That these routes do so: tests/fake_provider/redis_store/test_shared_sessions.py, the store is lost.
+    # That these routes do so: tests/fake_provider/redis_store/test_store_failures.py, the store is lost.
 
 
 def test_rules_of_a_config_map_are_read_once_and_again(tmp_path: Path) -> None:

@@ -1,100 +1,21 @@
-"""Sessions in Redis, over two servers of one process."""
+"""Two servers with one store: what is set up and counted over one is over the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 
-from tests.redis_server import PASSWORD, RedisServer
-from tokentape_fake_provider.errors import SettingError, StoreUnavailableError
+from tests.fake_provider.redis_store.shared_servers import REQUEST, Server, Servers, script
+from tests.redis_server import RedisServer
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.tape import Frame, Tape
 
 pytestmark = pytest.mark.slow
-REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
-Servers = tuple["Server", "Server"]
-
-
-class Server:
-    """A server, and clients of its paths and of its control API."""
-
-    def __init__(self, running: FakeProviderServer) -> None:
-        self.running = running
-        self.url = running.url
-        self.http = httpx2.Client(base_url=running.url, timeout=30)
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.close()
-
-    def control(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        """The JSON of a response of the control API, which has this status."""
-        content = {} if body is None else {"json": body}
-        response = self.http.request(method, f"/_tokentape{path}", **content)
-        assert response.status_code == status, response.text
-        return response.json() if response.content else None
-
-    def ask(self, session: str = "default", **body: Any) -> httpx2.Response:
-        """The response to a chat completion."""
-        prefix = "" if session == "default" else f"/s/{session}"
-        return self.http.post(f"{prefix}/v1/chat/completions", json=REQUEST | body)
-
-    def text(self, session: str = "default", **body: Any) -> str:
-        """The text of that response."""
-        text: str = self.ask(session, **body).raise_for_status().json()["choices"][0]["message"]["content"]
-        return text
-
-
-@pytest.fixture
-def url(redis: RedisServer) -> str:
-    """The URL of an empty store."""
-    with redis.client() as client:
-        client.flushall()
-    return redis.url
-
-
-@pytest.fixture
-def servers(url: str) -> Iterator[Servers]:
-    """Two servers with one store."""
-    with (
-        FakeProviderServer(store=url, loader=load) as first,
-        FakeProviderServer(store=url, loader=load) as second,
-        Server(first) as one,
-        Server(second) as two,
-    ):
-        yield one, two
-
-
-def load(path: Path) -> list[Recording]:
-    """A stand-in for the cassette reader: one recording, whose answer is the file's text."""
-    tape = Tape((Frame(0, path.read_bytes()),), 200, (("content-type", "application/json"),))
-    return [Recording(tape, "/v1/chat/completions", REQUEST, wire="openai_chat", source=str(path), interaction=0)]
-
-
-@pytest.fixture
-def sdks(servers: Servers) -> Iterator[list[openai.OpenAI]]:
-    """The official client of each server."""
-    with ExitStack() as stack:
-        clients = (openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-x", max_retries=0) for server in servers)
-        yield [stack.enter_context(client) for client in clients]
-
-
-def script(text: str, **fields: Any) -> dict[str, Any]:
-    """A script of one text."""
-    return {"choices": [{"items": [{"type": "text", "text": text}]}], **fields}
 
 
 def test_a_session_is_the_same_over_both(servers: Servers) -> None:
@@ -355,128 +276,6 @@ def test_what_servers_are_started_with(url: str) -> None:
             assert one.text() == "queued"
 
 
-def test_the_store_is_lost_and_comes_back(redis: RedisServer, servers: Servers) -> None:
-    """Without the store each wire format's own error has status 503; when it is back, the next request is answered."""
-    one, two = servers
-    assert one.ask().status_code == 200
-    assert one.http.get("/ready").json()["status"] == "ready"
-    redis.stop()
-    try:
-        unready = one.http.get("/ready")
-        assert (unready.status_code, unready.json()["status"]) == (503, "not ready")
-        assert "can't be reached" in unready.json()["problems"][0]
-        assert one.http.get("/health").status_code == 200
-        message = {"model": "m", "max_tokens": 5, "messages": REQUEST["messages"]}
-        answers = [one.ask(), two.http.post("/v1/messages", json=message)]
-        assert [answer.status_code for answer in answers] == [503, 503]
-        assert answers[0].json()["error"]["code"] == "store_unavailable"
-        assert answers[1].json()["type"] == "error"
-        error = one.control("GET", "/sessions/default/journal", status=503)["error"]
-        assert "can't be reached" in error["what"]
-        shown = "".join(answer.text for answer in [*answers, unready]) + str(error)
-        assert f"127.0.0.1:{redis.port}" in shown
-        assert PASSWORD not in shown
-    finally:
-        redis.start()
-    assert one.http.get("/ready").status_code == 200
-    assert [one.ask().status_code, two.ask().status_code] == [200, 200]
-    one.control("POST", "/sessions/default/queue", {"items": ["again"]}, 201)
-    assert two.text() == "again"
-
-
-def test_a_stream_goes_on_without_the_store(redis: RedisServer, servers: Servers) -> None:
-    """A stream that began is sent to its end, and is in the journal when the store is back."""
-    one, two = servers
-    one.control("PATCH", "/sessions/default/settings", {"timing": "synthetic:ttft=50ms,tps=20"})
-    one.control("POST", "/sessions/default/queue", {"items": ["one two three four five six seven eight"]}, 201)
-    with one.http.stream("POST", "/v1/chat/completions", json={**REQUEST, "stream": True}) as response:
-        lines = response.iter_lines()
-        next(lines)
-        with redis.client() as client:
-            client.client_kill_filter(_type="normal", skipme=True)  # all connections are lost
-        rest = list(lines)
-    assert rest[-2] == "data: [DONE]"
-    (entry,) = two.control("GET", "/sessions/default/journal?wait=10")["entries"]
-    assert entry["outcome"] == "complete"
-
-
-def test_an_item_is_answered_once_though_connections_are_lost(redis: RedisServer, servers: Servers) -> None:
-    """A process that loses its connections keeps the item whose answer it has not begun: no other answers with it."""
-    one, two = servers
-    one.control("PATCH", "/sessions/default/settings", {"hold": True})
-    one.control("POST", "/sessions/default/queue", {"items": ["first", "second"]}, 201)
-    with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(one.text)
-        one.control("POST", "/sessions/default/streams/next", {})
-        two.control("PATCH", "/sessions/default/settings", {"hold": False})
-        with redis.client() as client:
-            client.client_kill_filter(_type="normal", skipme=True)
-        assert two.text() == "second"
-        one.control("POST", "/sessions/default/streams/0/finish", {})
-        assert asking.result(30) == "first"
-    assert one.control("GET", "/sessions/default")["queued"] == 0
-
-
-def test_an_emptied_store(redis: RedisServer, servers: Servers) -> None:
-    """After FLUSHALL and SCRIPT FLUSH `default` begins anew, and other sessions are unknown."""
-    one, two = servers
-    one.control("POST", "/sessions", {"id": "a"}, 201)
-    one.control("PATCH", "/sessions/default/settings", {"strict": True})
-    two.ask("a")
-    with redis.client() as client:
-        client.flushall()
-        client.script_flush()
-    assert (one.ask("a").status_code, two.ask("a").status_code) == (404, 404)
-    assert (one.ask().status_code, two.ask().status_code) == (200, 200)
-    assert [entry["number"] for entry in two.control("GET", "/sessions/default/journal?wait=5")["entries"]] == [0, 1]
-
-
-def test_urls() -> None:
-    """A URL that is not one, or nobody listens at, is refused at the start without its password."""
-    for url in (f"http://u:{PASSWORD}@127.0.0.1", f"redis://u:{PASSWORD}@127.0.0.1:port", f"redis://:{PASSWORD}@"):
-        with pytest.raises(SettingError) as refused:
-            FakeProviderServer(store=url)
-        assert PASSWORD not in str(refused.value)
-    for url in (f"redis://u:{PASSWORD}@127.0.0.1:1/0", f"valkey://u:{PASSWORD}@127.0.0.1:1"):
-        with pytest.raises(StoreUnavailableError, match="can't be reached") as lost:
-            FakeProviderServer(store=url)
-        assert PASSWORD not in str(lost.value)
-        assert lost.value.__cause__ is None
-
-
-@pytest.mark.parametrize(
-    ("scheme", "rest", "problem"),
-    [
-        ("redis", "/team", "URL is not usable"),
-        ("redis", "/99", "DB index is out of range"),
-        ("redis", "/0?nothing=1", "parameters of the store's URL"),
-        ("rediss", "/0", r"can't be reached \(TimeoutError\)"),
-    ],
-)
-def test_what_is_wrong_in_a_url_is_named(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, scheme: str, rest: str, problem: str
-) -> None:
-    """A database that is not a number, an unknown parameter and TLS where there is none are refused at the start."""
-    monkeypatch.setattr("tokentape_fake_provider.sessions.redis_store.connection._ANSWER_S", 0.3)
-    url = f"{scheme}{redis.url.removeprefix('redis').removesuffix('/0')}{rest}"
-    with pytest.raises((SettingError, StoreUnavailableError), match=problem) as refused:
-        FakeProviderServer(store=url)
-    assert PASSWORD not in str(refused.value)
-
-
-def test_a_wrong_password(redis: RedisServer) -> None:
-    """It is refused at the start, and is not shown."""
-    with pytest.raises(StoreUnavailableError) as refused:
-        FakeProviderServer(store=redis.url.replace(PASSWORD, "wrong-pass-word"))
-    assert "wrong-pass-word" not in str(refused.value)
-
-
-def test_valkey_urls(redis: RedisServer, url: str) -> None:
-    """A URL of Valkey's scheme is that of the same protocol."""
-    with FakeProviderServer(store=url.replace("redis://", "valkey://")) as running, Server(running) as server:
-        assert server.ask().status_code == 200
-
-
 def test_long_journals_are_capped(redis: RedisServer, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal of the store keeps about 64 MB, and counts what it forgot."""
     one, two = servers
@@ -501,51 +300,3 @@ def test_sessions_that_nobody_uses_expire(redis: RedisServer, servers: Servers) 
         assert all(86_000 < lifetime <= 86_400 for lifetime in lifetimes.values()), lifetimes
         client.delete("tokentape:s:a", "tokentape:s:a:fields", "tokentape:s:a:changes")
     assert [shown["id"] for shown in two.control("GET", "/sessions")["sessions"]] == ["default"]
-
-
-def test_files_are_those_of_both(servers: Servers, sdks: list[openai.OpenAI], redis: RedisServer) -> None:
-    """What one server receives the other lists, sends, knows in a prompt, and deletes."""
-    first, second = (sdk.files for sdk in sdks)
-    data = bytes(range(256)) * 1000
-    stored = [files.create(file=(f"{number}", data), purpose="batch") for number, files in enumerate((first, second))]
-    for files in (first, second):
-        assert [file.id for file in files.list(order="asc")] == [file.id for file in stored]
-        assert [files.content(file.id).read() for file in stored] == [data, data]
-    content: Any = [{"type": "file", "file": {"file_id": stored[0].id}}]
-    assert servers[1].text(messages=[{"role": "user", "content": content}])
-    second.delete(stored[0].id)
-    with pytest.raises(openai.NotFoundError):
-        first.content(stored[0].id)
-    assert servers[0].ask(messages=[{"role": "user", "content": content}]).status_code == 400
-    with redis.client() as store:
-        names: Any = store.hkeys("tokentape:s:default:fields")
-    assert [name for name in names if name.startswith(b"part:")] == [f"part:{stored[1].id}/0".encode()]
-
-
-def test_files_that_arrive_at_once(sdks: list[openai.OpenAI]) -> None:
-    """Uploads that change the session at the same time: each file is kept, once, with its own content."""
-
-    def upload(number: int) -> tuple[str, bytes]:
-        data = b"%d" % number
-        return sdks[number % 2].files.create(file=("f", data), purpose="batch").id, data
-
-    with ThreadPoolExecutor(8) as pool:
-        uploaded = dict(pool.map(upload, range(40)))
-    for sdk in sdks:
-        assert {file.id: sdk.files.content(file.id).read() for file in sdk.files.list()} == uploaded
-
-
-def test_an_upload_in_parts_reaches_both(servers: Servers) -> None:
-    """Each part may reach another server; the whole file is there over both."""
-    one, two = servers
-    begun = one.http.post("/upload/v1beta/files", json={"file": {"name": "files/abc"}})
-    path = begun.headers["x-goog-upload-url"].partition("/upload")[2]
-    commands = [(two, "upload", b"a" * 1000), (one, "upload", b"b"), (two, "upload, finalize", b"c")]
-    for server, command, part in commands:
-        sent = server.http.post(f"/upload{path}", content=part, headers={"x-goog-upload-command": command})
-        assert sent.status_code == 200
-    for server in servers:
-        assert server.http.get("/v1beta/files/abc").json()["sizeBytes"] == "1002"
-        assert server.http.get("/v1/files/abc/content").content == b"a" * 1000 + b"bc"
-        late = server.http.post(f"/upload{path}", content=b"d", headers={"x-goog-upload-command": "upload"})
-        assert late.status_code == 400

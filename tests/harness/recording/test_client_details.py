@@ -131,3 +131,21 @@ def test_clients_behave_as_without_a_cassette(client, server, tmp_path):
     with use_cassette(path, record_mode="none", all_played=True, rules=RedactionRules()):
         assert client(server.url) == plain
     assert server.calls == calls == 2 * len(read_cassette(path))
+
+
+def test_a_response_of_http2_is_replayed_as_one(tmp_path, fake_provider):
+    """A client that got HTTP/2 gets it from the replay, and one that got HTTP/1.1 gets that."""
+    url = f"{fake_provider.url}/v1/chat/completions"
+    request = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+
+    def responses():
+        for http2 in (True, False):
+            with httpx2.Client(http1=not http2, http2=http2) as client:
+                response = client.post(url, json={**request, "user": str(http2)})
+                yield response.http_version, response.reason_phrase, response.content
+
+    with use_cassette(tmp_path / "c.yaml", record_mode="all"):
+        recorded = [*responses()]
+    assert [head for *head, _ in recorded] == [["HTTP/2", "OK"], ["HTTP/1.1", "OK"]]
+    with use_cassette(tmp_path / "c.yaml", record_mode="none"):
+        assert [*responses()] == recorded
