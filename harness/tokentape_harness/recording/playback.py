@@ -52,6 +52,7 @@ class Playback:
         self.has_message = bool(response.message) or record is not None
         """Whether the message is the recorded one, also if it is empty; other recorders leave it out."""
         self.headers: Headers = response.headers
+        self.http_version = (record and record.http_version) or "HTTP/1.1"
         self.start = 0.0
         self.end: End = "complete"
         self.end_at = 0.0

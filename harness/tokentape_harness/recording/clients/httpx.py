@@ -181,7 +181,7 @@ async def _close(chunks: AsyncGenerator[bytes, None]) -> None:
 
 
 def _replayed_response(package: Any, playback: Playback, stream: Any) -> Any:
-    extensions = {"http_version": b"HTTP/1.1"}
+    extensions = {"http_version": playback.http_version.encode("ascii", "replace")}
     if playback.has_message:
         extensions["reason_phrase"] = playback.message.encode("ascii", "replace")
     headers = [
