@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tokentape.framing.json_array import JSONArrayFraming
 from tokentape.framing.sse import SSEFraming
@@ -14,22 +14,20 @@ _BLANK = b" \t\r\n"
 class GeminiFraming:
     """Splits either of the two into the JSON documents of its chunks."""
 
-    __slots__ = ("_array", "_before", "_first", "_sse")
+    __slots__ = ("_before", "_first", "_found", "feed_data")
 
     what = "a stream of server-sent events or a JSON array"
 
     def __init__(self) -> None:
-        self._array: JSONArrayFraming | None = None
-        self._sse: SSEFraming | None = None
+        self._found: JSONArrayFraming | SSEFraming | None = None
+        self.feed_data: Callable[[bytes], list[bytes]] = self._find
         self._before: list[bytes] = []
         self._first = b""
 
     @property
     def rest(self) -> bytes:
         """The bytes of the document that is incomplete so far."""
-        if self._sse is not None:
-            return self._sse.rest
-        return self._first if self._array is None else self._array.rest
+        return self._first if self._found is None else self._found.rest
 
     @staticmethod
     def may_begin(body: bytes) -> bool:
@@ -38,15 +36,10 @@ class GeminiFraming:
 
     def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
         """Return the offsets of the documents that end in `region`, which starts at byte `start`."""
-        framing = self._sse or self._array
-        return framing.offsets(region, start, documents) if framing is not None else []
+        return [] if self._found is None else self._found.offsets(region, start, documents)
 
-    def feed_data(self, data: bytes) -> list[bytes]:
-        """Return the documents that end in `data`."""
-        if self._sse is not None:
-            return self._sse.feed_data(data)
-        if self._array is not None:
-            return self._array.feed_data(data)
+    def _find(self, data: bytes) -> list[bytes]:
+        """Return the documents that end in `data`; the framing that its first byte shows reads what follows."""
         self._before.append(data)
         self._first = (self._first + data).lstrip(_BLANK)
         begin = self._first.removeprefix(_BOM).lstrip(_BLANK)
@@ -56,7 +49,8 @@ class GeminiFraming:
         whole = b"".join(self._before)
         self._before.clear()
         if begin.startswith(b"["):
-            self._array = JSONArrayFraming()
-            return self._array.feed_data(whole[whole.index(b"[") :])
-        self._sse = SSEFraming()
-        return self._sse.feed_data(whole)
+            self._found, whole = JSONArrayFraming(), whole[whole.index(b"[") :]
+        else:
+            self._found = SSEFraming()
+        self.feed_data = self._found.feed_data
+        return self.feed_data(whole)

@@ -37,11 +37,12 @@ class NDJSONFraming:
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the lines that end in `data`, in order."""
-        first = data.find(b"\n")
-        if first == len(data) - 1 and data and not self._tail and not self._first:
-            line = data.strip()  # the usual case on a network: one whole line
-            return [line] if line else []
-        if first < 0:
+        if not self._tail and not self._first:
+            line, end, rest = data.partition(b"\n")
+            if end and not rest:  # the usual case on a network: one whole line
+                line = line.strip()
+                return [line] if line else []
+        if 10 not in data:
             if data:
                 self._tail.append(data)
             return []

@@ -25,13 +25,15 @@ class SSEFraming:
 
     what = "a stream of server-sent events"
 
-    __slots__ = ("_bom", "_cr", "_tail", "_tail_ends_line")
+    __slots__ = ("_bom", "_cr", "_head", "_tail", "_tail_ends_line")
 
     def __init__(self) -> None:
         self._tail: list[bytes] = []
         self._tail_ends_line = False
         self._cr = False
         self._bom: bytes | None = b""
+        # What the last event had before its data, if it came alone and whole: nothing of another event is waiting then.
+        self._head = b""
 
     @property
     def rest(self) -> bytes:
@@ -44,17 +46,22 @@ class SSEFraming:
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the data of the events that end in `data`, for formats that do not need the event names."""
-        if self._bom is None and not self._tail and not self._cr:
-            # The usual case on a network: one whole event.
-            head = _HEAD.match(data)
-            if head is not None:
-                start, end, feed = head.end(), data.find(b"\r"), data.find(b"\n", head.end())
-                if data[feed:] == b"\n\n" and end < 0:
-                    return [data[start:feed]]
-                if feed == end + 1 and data[end:] == b"\r\n\r\n":
-                    return [data[start:end]]
+        rest = data.removeprefix(self._head)
+        if rest != data:
+            # The usual case on a network: one whole event, which begins as the last one did.
+            document, _, end = rest.partition(b"\n")
+            if end == b"\r\n":
+                document, _, end = document.partition(b"\r")
+                if not end:
+                    return [document]
+            elif end == b"\n" and 13 not in document:
+                return [document]
         block = self.complete(data)
-        return split_data(block) if block else []
+        documents = split_data(block) if block else []
+        if len(documents) == 1 and not self._tail and not self._cr:
+            head = _HEAD.match(block)
+            self._head = head[0] if head is not None else b""
+        return documents
 
     @staticmethod
     def may_begin(body: bytes) -> bool:
@@ -81,6 +88,7 @@ class SSEFraming:
 
     def complete(self, data: bytes) -> bytes:
         """Return the whole events that end in `data` as one block, line ends as LF; keep the rest."""
+        self._head = b""
         if self._bom is not None:
             data = self._strip_bom(data)
         if self._cr and data:

@@ -68,7 +68,11 @@ def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessa
     """Yield the chunks that a decoder reads from bytes; stops reading at the terminal event."""
     feed = _feed(decoder)
     for data in chunks:
-        yield from feed(_checked(data))
+        found = feed(data if data.__class__ is bytes else _checked(data))
+        if isinstance(found, ChatMessage):
+            yield found
+            continue
+        yield from found
         if decoder.ended:
             return
     yield from decoder.end()
@@ -80,7 +84,11 @@ async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncI
     iterator = aiter(chunks)
     try:
         async for data in StartedIterator(iterator):
-            for message in feed(_checked(data)):
+            found = feed(data if data.__class__ is bytes else _checked(data))
+            if isinstance(found, ChatMessage):
+                yield found
+                continue
+            for message in found:
                 yield message
             if decoder.ended:
                 return
@@ -91,13 +99,11 @@ async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncI
             await call_close(getattr(iterator, "aclose", None))
 
 
-def _feed(decoder: WireDecoder) -> Callable[[bytes], Iterable[ChatMessage | TextRun]]:
+def _feed(decoder: WireDecoder) -> Callable[[bytes], ChatMessage | Iterable[ChatMessage | TextRun]]:
     return decoder.feed_runs if isinstance(decoder, EventDecoder) else decoder.feed
 
 
 def _checked(data: bytes) -> bytes:
-    if data.__class__ is bytes:
-        return data
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     raise DecodeError(f"the source gave {type(data).__name__}, not bytes: pass an iterable of bytes objects")

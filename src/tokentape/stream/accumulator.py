@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
 import msgspec
@@ -240,32 +240,39 @@ class Accumulator:
 
     def add_texts(self, chunks: Sequence[ChatMessage]) -> None:
         """Add chunks that have no tool calls, finish reason or model."""
-        index, block, role, append = -1, None, None, None
+        index, block, role, append = 0, None, None, None
         for chunk in chunks:
+            text = chunk.text
             if chunk.usage is not None:
                 self._usages.append(chunk.usage)
-            has_no_content = not chunk.text and not has_content(chunk)
-            if has_no_content or chunk.metadata.__class__ is dict or not self._started:
-                # Decoders give new metadata as a plain dict; their lazy metadata beside text only repeats.
-                self._started = True
-                self._merge_metadata(chunk)
-            if chunk.index != index or chunk.block != block or chunk.role != role:
-                index, block, role, append = chunk.index, chunk.block, chunk.role, None
             if (
                 append is None
-                or not chunk.text
+                or not text
+                or chunk.block != block
+                or chunk.metadata.__class__ is dict
                 or chunk.reasoning
                 or chunk.parts
                 or chunk.refusal
+                or chunk.index != index
+                or chunk.role != role
                 or chunk.name
                 or chunk.tool_call_id
             ):
-                if has_content(chunk):
-                    self._choice(index).add_text(chunk)
-                if chunk.text:
-                    append = self._choice(index).segment("text", block).pieces.append
+                index, block, role = chunk.index, chunk.block, chunk.role
+                append = self._add_text(chunk)
             else:
-                append(chunk.text)
+                append(text)
+
+    def _add_text(self, chunk: ChatMessage) -> Callable[[str], None] | None:
+        """Add a chunk without tool calls, finish reason or model; return where more text of its kind goes."""
+        is_content = has_content(chunk)
+        if not is_content or chunk.metadata.__class__ is dict or not self._started:
+            # Decoders give new metadata as a plain dict; their lazy metadata beside text only repeats.
+            self._started = True
+            self._merge_metadata(chunk)
+        if is_content:
+            self._choice(chunk.index).add_text(chunk)
+        return self._choice(chunk.index).segment("text", chunk.block).pieces.append if chunk.text else None
 
     def pieces(self, index: int, kind: Literal["text", "reasoning"], block: int | None) -> list[str]:
         """Return the pieces of a text of a choice so far, to which more of the same block can be appended."""
@@ -305,13 +312,13 @@ class Accumulator:
 
 def is_plain_text(chunk: Any) -> TypeGuard[ChatMessage]:
     """Whether a chunk is certainly no more than text, so that it can be folded later, together with others."""
-    return bool(
+    return (
         chunk.__class__ is ChatMessage
         and chunk.finish_reason is None
-        and (chunk.usage is None or chunk.text)
         and chunk.model is None
         and not chunk.tool_call_deltas
         and not chunk.tool_calls
+        and (chunk.usage is None or chunk.text != "")
     )
 
 

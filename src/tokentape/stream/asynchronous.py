@@ -63,15 +63,19 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
     async def __aiter__(self) -> AsyncGenerator[ChatMessage, None]:
         """Iterate from the first chunk; chunks that were received already are replayed."""
         received, runner, reader = self._received, self._runner, self._enter()
-        position = 0
+        chunks, position = iter(received), 0
         try:
             while True:
-                if position < len(received):
-                    for message in received[position:]:
+                if position < (end := len(received)):
+                    for message in chunks:
                         reader.position = position = position + 1
                         if self._limit is not None and self._is_dropped(position):
                             break
                         yield message
+                        if position == end:
+                            break
+                    else:  # the rest was dropped, and an iterator that has ended does not go on
+                        chunks = iter(received[position:])
                 elif runner.ag_running:
                     await self._wait_for_reader()
                 else:
@@ -204,7 +208,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         elif isinstance(stream, StreamedChatMessageIterator):
             concluded = stream.status != "pending"
             if not concluded:
-                stream._receive_only()
+                stream._concludes = False
             try:
                 with contextlib.closing(stream.__iter__()) as plain_chunks:
                     for chunk in plain_chunks:

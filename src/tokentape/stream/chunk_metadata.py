@@ -87,6 +87,4 @@ def with_metadata(
     events: Sequence[EventT], documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
 ) -> Iterable[tuple[EventT, Mapping[str, Any]]]:
     """Pair each event with the metadata of its chunk; the documents are those of the events, and maybe more."""
-    if len(events) == 1:  # the usual case on a network
-        return ((events[0], lazy_metadata(documents[0], read)),)
     return zip(events, map(lazy_metadata, documents, repeat(read)), strict=False)

@@ -114,7 +114,7 @@ class StreamState(Generic[CallbackT]):
         self._lineage: tuple[StreamState[Any], ...] = ()
         self._deferred_errors: list[Exception] = []
         self._closed = False
-        self._sends_failure = True
+        self._concludes = True  # False for a plain stream whose caller sends its events and runs its callbacks
         self._filter: StreamFilter | None = None
         self._stopwatch: Stopwatch | None = None
         self._limits: TimeLimits | None = None

@@ -66,14 +66,18 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
     def __iter__(self) -> Generator[ChatMessage, None, None]:
         """Iterate from the first chunk; chunks that were received already are replayed."""
         received, reader = self._received, self._enter()
-        position = 0
+        chunks, position, end = iter(received), 0, 0
         try:
-            while position < len(received) or self._advance(position):
-                for message in received[position:]:
+            while position < end or (end := self._advance(position)):
+                for message in chunks:
                     reader.position = position = position + 1
                     if self._limit is not None and self._is_dropped(position):
                         break
                     yield message
+                    if position == end:
+                        break
+                else:  # the rest was dropped, and an iterator that has ended does not go on
+                    chunks, end = iter(received[position:]), 0
             self._raise_if_broken()
         finally:
             if self._exit(reader):
@@ -85,17 +89,19 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             self._main = self.__iter__()
         return next(self._main)
 
-    def _advance(self, position: int) -> bool:
-        """Read until there is a chunk at `position`; return False if the stream ends before it."""
+    def _advance(self, position: int) -> int:
+        """Read until there is a chunk at `position`; return the number of chunks, 0 if the stream ends before it."""
         received, runner = self._received, self._runner
+        if position < (end := len(received)):
+            return end
         self._lock.acquire()  # this and `release()` take half the time of `with`, once a chunk
         try:
             if runner.gi_running:
                 raise ReentrantIterationError(REENTRY)
-            while position >= len(received):
+            while position >= (end := len(received)):
                 next(runner)
         except StopIteration:
-            return False
+            return 0
         except Exception:
             raise
         except BaseException as error:
@@ -103,16 +109,10 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             raise
         finally:
             self._lock.release()
-        return True
+        return end
 
     def _run(self) -> Generator[None, None, None]:
         """Run the stream from start to end; yields after each received chunk."""
-        yield from self._receive()
-        if self._status == "complete":
-            yield from self._conclude()
-
-    def _receive(self) -> Generator[None, None, None]:
-        """Receive the stream's own chunks."""
         add, append = self._add, self._received.append
         try:
             self._status = "streaming"
@@ -144,10 +144,12 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         except BaseException:
             self._cancelled()
             raise
-        if self._end("complete"):
-            self._defer_error(self._close_source)
-        else:
+        if not self._end("complete"):
             self._close_source()
+            return
+        self._defer_error(self._close_source)
+        if self._concludes:
+            yield from self._conclude()
 
     def _conclude(self) -> Generator[None, None, None]:
         """Send the event, run the callbacks, and continue with the streams that they return."""
@@ -169,11 +171,6 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
                     for chunk in chunks:
                         self._received.append(chunk)
                         yield
-
-    def _receive_only(self) -> None:
-        """Limit a stream that has not started to its own chunks: the caller concludes it."""
-        self._runner = _generator(self._receive())
-        self._sends_failure = False
 
     def _call(self, function: SyncCallback, message: ChatMessage) -> Any:
         try:
@@ -200,7 +197,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
 
     def _failed(self, error: Exception) -> None:
         self._defer_error(self._close_source)
-        if self._sends_failure:
+        if self._concludes:
             self._send(streaming_failed, failed_event(self.context, self.get_chat_output(), error))
         self._note_deferred_errors(error)
 

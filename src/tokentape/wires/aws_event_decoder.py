@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tokentape.errors import (
@@ -19,7 +19,7 @@ from tokentape.errors import (
 from tokentape.framing.aws_event_stream import AWSEventStreamFraming
 from tokentape.message import ChatMessage
 from tokentape.text_run import TextRun
-from tokentape.wires.event_decoder import EXCERPT, EventDecoder
+from tokentape.wires.event_decoder import EXCERPT, EventDecoder, flattened
 from tokentape.wires.json_document import as_text
 
 # The statuses are from Bedrock's service model (botocore, bedrock-runtime 2023-09-30). With 408 and 424 the model has
@@ -46,11 +46,17 @@ class AWSEventDecoder(EventDecoder):
     framing = AWSEventStreamFraming
     _framing: AWSEventStreamFraming
 
-    def feed_runs(self, data: bytes) -> Iterator[ChatMessage | TextRun]:
+    def feed_runs(self, data: bytes) -> ChatMessage | Iterable[ChatMessage | TextRun]:
         """Decode the events that end in `data`; an invalid frame raises after the events before it."""
-        yield from super().feed_runs(data)
+        found = super().feed_runs(data)
         fault = self._framing.fault
-        if fault is not None and not self.ended and (self._is_of_its_kind() or len(self._first_bytes) > EXCERPT):
+        return found if fault is None else self._before(fault, found)
+
+    def _before(
+        self, fault: DecodeError, found: ChatMessage | Iterable[ChatMessage | TextRun]
+    ) -> Iterator[ChatMessage | TextRun]:
+        yield from flattened(found)
+        if not self.ended and (self._is_of_its_kind() or len(self._first_bytes) > EXCERPT):
             self._raise_if_other_kind()
             raise fault  # else its beginning is quoted once it is there
 

@@ -55,7 +55,8 @@ class EventDecoder(abc.ABC):
     """Decodes a stream of JSON documents; a wire format implements `_decode`.
 
     `_decode(document)` returns the chunks of one event. It sets `ended` at the terminal event, `_complete` once the
-    input may end without one, and `_error` at an error event. `_decode_text` may decode many text events at once.
+    input may end without one, and `_error` at an error event. `_decode_texts` may decode many text events at once, and
+    `_decode_text` one.
     """
 
     framing: ClassVar[type[Framing]] = SSEFraming
@@ -95,20 +96,14 @@ class EventDecoder(abc.ABC):
         """Decode the events that end in `data`."""
         return flattened(self.feed_runs(data))
 
-    def feed_runs(self, data: bytes) -> Iterable[ChatMessage | TextRun]:
-        """Like `feed`, but runs of text stay together."""
-        if self._fed < _KEPT_FIRST_BYTES:
-            self._first_bytes += data[:_KEPT_FIRST_BYTES]
+    def feed_runs(self, data: bytes) -> ChatMessage | Iterable[ChatMessage | TextRun]:
+        """Like `feed`, but runs of text stay together, and a chunk alone may come as it is."""
         self._fed += len(data)
         documents = self._framing.feed_data(data)
-        if not documents:
-            if data[-2:] != b"\n\n":  # else a comment
-                self._waiting.append(data)
-            return ()
         if self._text and len(documents) == 1:
             # The usual case on a network: one event, which is text.
-            one = self._decode_text(documents)
-            if one:
+            chunk = self._decode_text(documents[0])
+            if chunk is not None:
                 if self.raw_events is not None:
                     self.raw_events += documents
                 self._has_chunks = True
@@ -116,8 +111,14 @@ class EventDecoder(abc.ABC):
                 self._decoded = data
                 if self._waiting:
                     self._waiting.clear()
-                return one
+                return chunk
             self._text = False
+        if not self._events and len(self._first_bytes) < _KEPT_FIRST_BYTES:
+            self._first_bytes += data[:_KEPT_FIRST_BYTES]
+        if not documents:
+            if data[-2:] != b"\n\n":  # else a comment
+                self._waiting.append(data)
+            return ()
         self._documents, self._position = documents, 0
         self._waiting.append(data)
         result: list[ChatMessage | TextRun] = []
@@ -127,7 +128,7 @@ class EventDecoder(abc.ABC):
             while position < len(documents) and not self.ended:
                 if self._text:
                     part = documents[position : position + size]
-                    run = self._decode_text(part)
+                    run = self._decode_texts(part)
                     if run:
                         result.append(TextRun(run, reports_usage=self.usage_beside_text) if len(run) > 1 else run[0])
                         self._has_chunks = True
@@ -168,7 +169,7 @@ class EventDecoder(abc.ABC):
         self._has_chunks = self._has_chunks or bool(chunks)
         return chunks
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:  # noqa: ARG002
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:  # noqa: ARG002
         """Decode the leading events that are only text of one block, and return one chunk for each.
 
         Return None if no number of them can be decoded together. This is called while `_text` is True, which `_decode`
@@ -176,6 +177,11 @@ class EventDecoder(abc.ABC):
         half the time.
         """
         return None
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        """Decode one event as `_decode_texts` does, the usual case on a network; None if it is not only text."""
+        chunks = self._decode_texts((document,))
+        return chunks[0] if chunks else None
 
     def event(self, data: bytes) -> Iterator[ChatMessage]:
         """Decode one event, without its framing."""
@@ -332,9 +338,9 @@ def _excerpt(document: bytes) -> str:
     return document[:EXCERPT].decode("utf-8", "replace") + ("..." if len(document) > EXCERPT else "")
 
 
-def flattened(runs: Iterable[ChatMessage | TextRun]) -> Iterator[ChatMessage]:
-    """Yield the chunks one by one."""
-    for item in runs:
+def flattened(found: ChatMessage | Iterable[ChatMessage | TextRun]) -> Iterator[ChatMessage]:
+    """Yield the chunks of `feed_runs` one by one."""
+    for item in (found,) if isinstance(found, ChatMessage) else found:
         if item.__class__ is TextRun:
             yield from item
         else:

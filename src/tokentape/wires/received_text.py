@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tokentape.message import ChatMessage
 
@@ -10,19 +10,16 @@ from tokentape.message import ChatMessage
 class ReceivedText:
     """One text, as far as it was received. A run of chunks is kept as it is, so its text is not copied."""
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("_pieces", "add")
 
     def __init__(self) -> None:
         self._pieces: list[str | Sequence[ChatMessage]] = []
-
-    def add(self, text: str) -> None:
+        self.add: Callable[[str], None] = self._pieces.append
         """Add a piece."""
-        if text:
-            self._pieces.append(text)
 
     def add_run(self, run: Sequence[ChatMessage]) -> None:
         """Add the text of chunks."""
-        self._pieces.append(run if len(run) > 1 else run[0].text)
+        self._pieces.append(run)
 
     @property
     def text(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.usage import TokenUsage
-from tokentape.wires.event_decoder import EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_text, members_without, parse_object, parse_or_text
 from tokentape.wires.openai_usage import count
@@ -78,15 +78,15 @@ class _TextDelta(msgspec.Struct, gc=False, tag_field="type", tag="text_delta"):
 
 
 @lru_cache(maxsize=64)
-def _text_events(block: int) -> Callable[[bytes], list[Any]]:
-    """Return a decoder for lines that are text deltas of this block; its type rejects anything else."""
+def _text_event(block: int) -> msgspec.json.Decoder[Any]:
+    """Return a decoder for text deltas of this block; its type rejects anything else."""
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
         ("delta", _TextDelta),
         ("index", Literal[block]),
         ("error", None, None),
     ]
     event = msgspec.defstruct("_TextEvent", fields, gc=False, tag_field="type", tag="content_block_delta")
-    return msgspec.json.Decoder(event).decode_lines
+    return msgspec.json.Decoder(event)
 
 
 _NO_DELTA = _Delta()
@@ -110,15 +110,23 @@ class AnthropicMessagesDecoder(EventDecoder):
         self._block = 0
         self._stopped = False
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         block = self._block
-        events = decode_lines(_text_events(block), documents)
+        events = decode_lines(_text_event(block).decode_lines, documents)
         if events is None:
             return None
         return [
             ChatMessage(event.delta.text, "assistant", metadata, block=block)
             for event, metadata in with_metadata(events, documents, _read_metadata)
         ]
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        block = self._block
+        try:
+            text = _text_event(block).decode(document).delta.text
+        except DecodeFailure:
+            return None
+        return ChatMessage(text, "assistant", lazy_metadata(document, _read_metadata), block=block)
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         event = self._typed(_decode_event, document, _Event)

@@ -137,7 +137,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
         self._blocks: dict[int, _Block] = {}
         self._text = True
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
         if events is None or not same([event.block.index for event in events]):
             return None

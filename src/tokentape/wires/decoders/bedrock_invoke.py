@@ -67,11 +67,11 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         self._inner: EventDecoder | None = None
         self._usage_reported = False
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         wrapped = decode_lines(_decode_wrapped, documents)
         if wrapped is None or self._inner is None:
             return None
-        return self._inner._decode_text([event.chunk.body for event in wrapped])
+        return self._inner._decode_texts([event.chunk.body for event in wrapped])
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
         try:

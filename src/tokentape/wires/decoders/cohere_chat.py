@@ -10,7 +10,7 @@ import msgspec
 from tokentape.message import ChatMessage, TextPart, ToolCallDelta
 from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
-from tokentape.wires.event_decoder import decode_lines, same
+from tokentape.wires.event_decoder import DecodeFailure, decode_lines, same
 from tokentape.wires.json_document import (
     as_json,
     as_mapping,
@@ -102,7 +102,8 @@ class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="content-delta"
 _NO_DELTA = _Delta()
 _NO_MESSAGE = _Message()
 _NO_FUNCTION = _Function()
-_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
+_text_event = msgspec.json.Decoder(_TextEvent)
+_decode_text_event, _decode_text_events = _text_event.decode, _text_event.decode_lines
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
@@ -121,7 +122,7 @@ class CohereChatDecoder(CohereDecoder):
         super().__init__()
         self._block = 0
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
         if events is None or not same([event.index for event in events]):
             return None
@@ -130,6 +131,14 @@ class CohereChatDecoder(CohereDecoder):
             ChatMessage(event.delta.message.content.text, "assistant", metadata, block=block)
             for event, metadata in with_metadata(events, documents, _read_metadata)
         ]
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        try:
+            event = _decode_text_event(document)
+        except DecodeFailure:
+            return None
+        text = event.delta.message.content.text
+        return ChatMessage(text, "assistant", lazy_metadata(document, _read_metadata), block=event.index)
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         event = self._typed(_decode_event, document, _Event)

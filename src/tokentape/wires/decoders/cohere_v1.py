@@ -87,7 +87,7 @@ class CohereV1Decoder(CohereDecoder):
         self._called = False
         self._received = ReceivedText()
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
         if events is None:
             return None

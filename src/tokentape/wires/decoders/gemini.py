@@ -124,15 +124,8 @@ class GeminiDecoder(EventDecoder):
     def _done(self) -> None:
         """Ignore the end marker that gateways add: it does not end the stream."""
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         block = self._states[0].block
-        if len(documents) == 1:  # the usual case on a network
-            try:
-                return [
-                    _text_message(decode_text_chunk(documents[0]), lazy_metadata(documents[0], _read_metadata), block)
-                ]
-            except DecodeFailure:
-                return None
         chunks = decode_lines(decode_text_chunks, documents)
         if chunks is None:
             return None
@@ -140,6 +133,13 @@ class GeminiDecoder(EventDecoder):
             _text_message(chunk, metadata, block)
             for chunk, metadata in with_metadata(chunks, documents, _read_metadata)
         ]
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        try:
+            chunk = decode_text_chunk(document)
+        except DecodeFailure:
+            return None
+        return _text_message(chunk, lazy_metadata(document, _read_metadata), self._states[0].block)
 
     def _messages(self, chunk: Chunk, document: bytes) -> Sequence[ChatMessage]:
         usage = gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None

@@ -141,7 +141,7 @@ class GeminiInteractionsDecoder(EventDecoder):
                     return ()
                 return self._progress(event.interaction or _Interaction(event.status), document)
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
         if events is None or not same([event.index for event in events]):
             return None

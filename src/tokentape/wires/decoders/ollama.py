@@ -103,9 +103,7 @@ class OllamaDecoder(EventDecoder):
         super().__init__()
         self._text = True
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
-        if len(documents) == 1:
-            return _text_message(documents[0])
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         lines = decode_lines(_decode_text_lines, documents)
         if lines is None:
             return None
@@ -118,6 +116,16 @@ class OllamaDecoder(EventDecoder):
             ChatMessage(text, "assistant", metadata)  # type: ignore[arg-type]
             for text, metadata in with_metadata(texts, documents, _read_metadata)
         ]
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        try:
+            line = _decode_text_line(document)
+        except DecodeFailure:
+            return None
+        text = line.response if line.message is None else line.message.content
+        if line.done or text is None:
+            return None
+        return ChatMessage(text, "assistant", lazy_metadata(document, _read_metadata))
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
@@ -194,18 +202,6 @@ _COUNTS = (
 def _tool_call(call: _ToolCall) -> ToolCallDelta:
     function = call.function or _NO_FUNCTION
     return ToolCallDelta(None, as_text(call.id), function.name or "", raw_json(function.arguments), done=True)
-
-
-def _text_message(document: bytes) -> Sequence[ChatMessage] | None:
-    """The chunk of one line, the usual case on a network; `None` if it has more than text."""
-    try:
-        line = _decode_text_line(document)
-    except DecodeFailure:
-        return None
-    text = line.response if line.message is None else line.message.content
-    return (
-        None if line.done or text is None else [ChatMessage(text, "assistant", lazy_metadata(document, _read_metadata))]
-    )
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:

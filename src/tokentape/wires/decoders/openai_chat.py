@@ -15,7 +15,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.usage import TokenUsage
-from tokentape.wires.event_decoder import EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_text, item_at, members_without, parse_object, salvage
 from tokentape.wires.openai_usage import openai_usage
@@ -119,7 +119,8 @@ class _TextChunk(msgspec.Struct, gc=False):
 
 
 _NO_DELTA = _Delta()
-_decode_text_chunks = msgspec.json.Decoder(_TextChunk).decode_lines
+_text_chunk = msgspec.json.Decoder(_TextChunk)
+_decode_text_chunk, _decode_text_chunks = _text_chunk.decode, _text_chunk.decode_lines
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -141,7 +142,7 @@ class OpenAIChatDecoder(EventDecoder):
         self._choices: dict[int, _State] = {}
         self._finished: set[int] = set()
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         chunks = decode_lines(_decode_text_chunks, documents)
         if chunks is None:
             return None
@@ -150,14 +151,21 @@ class OpenAIChatDecoder(EventDecoder):
             for chunk, metadata in with_metadata(chunks, documents, read_metadata)
         ]
         self._state(0).text.add_run(run)
-        if self._complete:
-            self._complete = len(self._choices) == len(self._finished)
         return run
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        try:
+            text = _decode_text_chunk(document).choices[0].delta.content
+        except DecodeFailure:
+            return None
+        (self._choices.get(0) or self._state(0)).text.add(text)
+        return ChatMessage(text, "assistant", lazy_metadata(document, read_metadata))
 
     def _state(self, index: int) -> _State:
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = _State()
+            self._complete = False
         return state
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

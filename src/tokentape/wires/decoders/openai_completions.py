@@ -10,7 +10,7 @@ import msgspec
 from tokentape.message import ChatMessage
 from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.decoders.openai_chat import FINISH_REASONS, read_metadata
-from tokentape.wires.event_decoder import EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import salvage
 from tokentape.wires.openai_usage import openai_usage
@@ -47,7 +47,8 @@ class _Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
-_decode_text_chunks = msgspec.json.Decoder(_TextChunk).decode_lines
+_text_chunk = msgspec.json.Decoder(_TextChunk)
+_decode_text_chunk, _decode_text_chunks = _text_chunk.decode, _text_chunk.decode_lines
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -67,7 +68,7 @@ class OpenAICompletionsDecoder(EventDecoder):
         self._started: set[int] = set()
         self._finished: set[int] = set()
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         chunks = decode_lines(_decode_text_chunks, documents)
         if chunks is None:
             return None
@@ -75,6 +76,13 @@ class OpenAICompletionsDecoder(EventDecoder):
             ChatMessage(chunk.choices[0].text, "assistant", metadata)
             for chunk, metadata in with_metadata(chunks, documents, _read_metadata)
         ]
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        try:
+            text = _decode_text_chunk(document).choices[0].text
+        except DecodeFailure:
+            return None
+        return ChatMessage(text, "assistant", lazy_metadata(document, _read_metadata))
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         chunk = self._typed(_decode_chunk, document, _Chunk)

@@ -137,19 +137,8 @@ class OpenAIResponsesDecoder(EventDecoder):
         """End the stream if the final response was received: gateways add the end marker after it."""
         self.ended = self.ended or self._complete
 
-    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+    def _decode_texts(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         item_id, part, block, received = self._text_target
-        if len(documents) == 1:  # the usual case on a network
-            try:
-                event = _decode_text_event(documents[0])
-            except DecodeFailure:
-                return None
-            if event.item_id != item_id or event.content_index != part:
-                return None
-            one = [ChatMessage(event.delta, "assistant", lazy_metadata(documents[0], _read_metadata), block=block)]
-            received.add_run(one)
-            self._since += 1
-            return one
         events = decode_lines(_decode_text_events, documents)
         if events is None:
             return None
@@ -165,6 +154,18 @@ class OpenAIResponsesDecoder(EventDecoder):
         received.add_run(run)
         self._since += count
         return run
+
+    def _decode_text(self, document: bytes) -> ChatMessage | None:
+        item_id, part, block, received = self._text_target
+        try:
+            event = _decode_text_event(document)
+        except DecodeFailure:
+            return None
+        if event.item_id != item_id or event.content_index != part:
+            return None
+        received.add(event.delta)
+        self._since += 1
+        return ChatMessage(event.delta, "assistant", lazy_metadata(document, _read_metadata), block=block)
 
     def _note_number(self, number: int) -> None:
         """Note the number of an event: a gap means that events were removed from a recording."""
