@@ -208,23 +208,25 @@ def test_ndjson_lines(lines: list[bytes], cuts: list[int]) -> None:
         assert framing.rest.strip() == whole[-1]
 
 
-@pytest.mark.parametrize(
-    "read",
-    [
-        *(b"data: a\n\n", b"event: b\ndata: a\n\n", b"data: a\r\n\r\n", b"event: b\r\ndata: a\r\n\r\n", b"data: \n\n"),
-        *(b"data: a\nid: 5\n\n", b"data: a\nid: 5\r\n\r\n", b"data: a\rid: 5\n\n", b"data: a\rid: 5\r\n\r\n"),
-        *(b"data: a\n\ndata: b\n\n", b"data: a\r\n\r\ndata: b\r\n\r\n", b"data: a\r\n\ndata: b\n\n", b"data: a\n\r\n"),
-        *(b"data: a\n", b"data: a\r\n\r", b"data: a\r\r", b"data: a\n\n\n", b"data: a\r\n\n", b"data: a"),
-        *(b"event: error\ndata: a\n\n", b"event: b\rdata: a\n\n", b"event: b\r\ndata: a\n\n", b"data: a\ndata: b\n\n"),
-    ],
-)
+READS = [
+    *(b"data: a\n\n", b"event: b\ndata: a\n\n", b"data: a\r\n\r\n", b"event: b\r\ndata: a\r\n\r\n", b"data: \n\n"),
+    *(b"data: a\nid: 5\n\n", b"data: a\nid: 5\r\n\r\n", b"data: a\rid: 5\n\n", b"data: a\rid: 5\r\n\r\n"),
+    *(b"data: a\n\ndata: b\n\n", b"data: a\r\n\r\ndata: b\r\n\r\n", b"data: a\r\n\ndata: b\n\n", b"data: a\n\r\n"),
+    *(b"data: a\n", b"data: a\r\n\r", b"data: a\r\r", b"data: a\n\n\n", b"data: a\r\n\n", b"data: a"),
+    *(b"event: error\ndata: a\n\n", b"event: b\rdata: a\n\n", b"event: b\r\ndata: a\n\n", b"data: a\ndata: b\n\n"),
+    *(b"event: b\ndata: a", b"data: a\n\ndata: b", b"\n", b"\r", b": ping\n\n", b": ping\n\ndata: a\n\n"),
+]
+
+
+@pytest.mark.parametrize("read", READS)
 def test_a_read_with_one_event_is_cut_as_in_single_bytes(read):
-    """Events that come one in a read give the documents that they give byte by byte, whatever their line ends."""
-    whole, single = SSEFraming(), SSEFraming()
-    for data in (b"data: first\n\n", read, read, b"\n\ndata: last\n\n"):
-        expected = [document for at in range(len(data)) for document in single.feed_data(data[at : at + 1])]
-        assert whole.feed_data(data) == expected
-        assert whole.rest.strip() == single.rest.strip()
+    """A read with one event gives the documents that its bytes give one by one, whatever came in the reads before."""
+    for other in READS:
+        whole, single = SSEFraming(), SSEFraming()
+        for data in (b"data: first\n\n", read, read, other, read, other, other, b"\n\ndata: last\n\n"):
+            expected = [document for at in range(len(data)) for document in single.feed_data(data[at : at + 1])]
+            assert whole.feed_data(data) == expected, (other, data)
+            assert whole.rest.strip() == single.rest.strip(), (other, data)
 
 
 @pytest.mark.parametrize("wire", wire_names())

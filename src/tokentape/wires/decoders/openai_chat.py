@@ -165,7 +165,6 @@ class OpenAIChatDecoder(EventDecoder):
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = _State()
-            self._complete = False
         return state
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
