@@ -243,7 +243,8 @@ async def test_an_error_in_the_stream_is_the_providers(
 def test_data_that_is_not_json_is_a_clear_error(wire: str, data: bytes, what: str) -> None:
     """The error has the event's number, offset and beginning; the chunks before it are delivered."""
     first = {"openai_chat": TEXT, "anthropic_messages": A_TEXT}[wire]
-    for pieces in ([first + data], [first, data], [first + data[:8], data[8:]]):
+    split = [first + data[:8], data[8:]], [first[:10], first[10:], data]
+    for pieces in ([first + data], [first, data], *split):
         stream = stream_bytes(pieces, wire)
         with pytest.raises(DecodeError, match=what) as caught:
             list(stream)

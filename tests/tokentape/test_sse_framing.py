@@ -197,6 +197,7 @@ def test_a_long_event_in_small_pieces_is_joined_once() -> None:
     st.lists(st.sampled_from([b'{"a":1}', b"", b"x", b" ", b"\r"]), max_size=8),
     st.lists(st.integers(0, 80), max_size=6),
 )
+@example([b'{"a":1}', b'{"b":2}', b'{"c":3}', b""], [8])
 def test_ndjson_lines(lines: list[bytes], cuts: list[int]) -> None:
     """Lines end in LF or CRLF, blank ones are dropped, the last needs its line end; pieces change nothing."""
     for end in (b"\n", b"\r\n"):
@@ -209,7 +210,14 @@ def test_ndjson_lines(lines: list[bytes], cuts: list[int]) -> None:
 
 
 READS = [
-    *(b"data: a\n\n", b"event: b\ndata: a\n\n", b"data: a\r\n\r\n", b"event: b\r\ndata: a\r\n\r\n", b"data: \n\n"),
+    *(
+        b"data: a\n\n",
+        b"event: b\ndata: a\n\n",
+        b"data: a\r\n\r\n",
+        b"data: a\rdata: b\r\n\r\n",
+        b"event: b\r\ndata: a\r\n\r\n",
+        b"data: \n\n",
+    ),
     *(b"data: a\nid: 5\n\n", b"data: a\nid: 5\r\n\r\n", b"data: a\rid: 5\n\n", b"data: a\rid: 5\r\n\r\n"),
     *(b"data: a\n\ndata: b\n\n", b"data: a\r\n\r\ndata: b\r\n\r\n", b"data: a\r\n\ndata: b\n\n", b"data: a\n\r\n"),
     *(b"data: a\n", b"data: a\r\n\r", b"data: a\r\r", b"data: a\n\n\n", b"data: a\r\n\n", b"data: a"),
