@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer
 from tokentape_fake_provider.answers.error_format import wire_for_errors
@@ -351,7 +351,7 @@ class App:
         if answer is not None:
             if answer.content_of is not None:
                 content = await self._store.file_content(session, answer.content_of)
-                return answer._replace(tape=msgspec.structs.replace(answer.tape, frames=(Frame(0.0, content),)))
+                return replace(answer, tape=replace(answer.tape, frames=(Frame(0.0, content),)))
             if answer.repetition is not None and not answer.faults:
                 kept = _Repeated(answer, entry.model)
                 session.keep_repeated(same, kept, answer.repetition, len(entry.raw_body) + sum(answer.tape.sizes))
@@ -417,7 +417,7 @@ def _noted(answer: Answer, entry: Entry, session: Session | None) -> Answer:
 def _shown_to(answer: Answer, origin: str, access: Access) -> Answer:
     """The answer, which pages of this origin may read."""
     tape = answer.tape
-    return answer._replace(tape=msgspec.structs.replace(tape, headers=with_cors(tape.headers, origin, access)))
+    return replace(answer, tape=replace(tape, headers=with_cors(tape.headers, origin, access)))
 
 
 def _varied(vary: Vary, answer: Answer, entry: Entry, session: Session) -> Answer:
@@ -427,7 +427,7 @@ def _varied(vary: Vary, answer: Answer, entry: Entry, session: Session) -> Answe
     path = f"{entry.path}?{entry.query}" if entry.query else entry.path
     exchange = Exchange(entry.method, path, entry.headers, entry.raw_body, entry.wire, tape, entry.time)
     sent = vary(Outgoing(exchange, entry, stepped))
-    return answer if sent is tape else answer._replace(tape=sent, instant=False)
+    return answer if sent is tape else replace(answer, tape=sent, instant=False)
 
 
 def _foreign(wire: Wire, refusal: str) -> Answer:
@@ -440,7 +440,7 @@ def _damaged(
     """Apply a fault to what is not sent yet. `request` has no body: it is read again, for as long as it is needed."""
     body, _ = parse_body(entry.raw_body, "")
     if request is not None and isinstance(body, dict):
-        request = msgspec.structs.replace(request, body=body)
+        request = replace(request, body=body)
     return apply_late_fault(fault, tape, sent, wire, request)
 
 

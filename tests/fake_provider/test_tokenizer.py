@@ -80,8 +80,9 @@ class Counting:
 
 def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a text nor the pieces of a text are split for each request."""
-    pattern = Counting(tokenizer._token_pattern())
-    monkeypatch.setattr(tokenizer, "_token_pattern", lambda: pattern)
+    pattern = Counting(tokenizer._token_pattern(True))
+    monkeypatch.setattr(tokenizer, "_token_pattern", lambda _: pattern)
+    tokenizer._tokens_of_short.cache_clear()
     monkeypatch.setattr(tokenizer, "_kept", RecentlyUsed(100_000))
     monkeypatch.setattr(deltas, "_counted", RecentlyUsed(100))
     request = ProviderRequest("openai_chat", "m", stream=True, text="A prompt", include_usage=True)
@@ -94,12 +95,18 @@ def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.Monk
     assert len(pattern.texts) == split
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_split_as_any_text(text: str) -> None:
+    """It has a pattern of its own, which finds the same tokens."""
+    assert tokenizer._token_pattern(True).findall(text) == tokenizer._token_pattern(False).findall(text)
+
+
 @pytest.mark.parametrize("part", [1, 3])
 @given(st.one_of(texts, st.text(st.sampled_from(" \n\t\r\u3000aé\u0301's.1日👍🏽\u200d-_"), max_size=12)))
 def test_a_long_text_is_split_part_by_part(part: int, text: str) -> None:
     """Its tokens are those of the whole text, wherever a part ends."""
-    with patch.object(tokenizer, "_PART", part), patch.object(tokenizer, "_kept", RecentlyUsed(0)):
-        found = tokenizer._token_pattern().findall(text)
+    with patch.multiple(tokenizer, _PART=part, _SHORT=0, _kept=RecentlyUsed(0)):
+        found = tokenizer._token_pattern(False).findall(text)
         assert split_tokens(text) == found
         assert tokenizer._count_long.__wrapped__(text) == len(found)
 

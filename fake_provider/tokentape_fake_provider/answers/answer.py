@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -24,7 +24,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 _NO_RETRY: Final[Headers] = (("x-should-retry", "false"),)
 
 
-class HttpRequest(NamedTuple):
+class HttpRequest(msgspec.Struct, frozen=True):
     """A request below the session prefix.
 
     `body` is its JSON value, or its bytes if it is not JSON; then `problem` is the reason. `raw` are the bytes of the
@@ -48,7 +48,7 @@ class HttpRequest(NamedTuple):
     raw: bytes = b""
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """The response; with `instant` the tape's times are ignored, with `steps` it waits for the test's steps.
 
     `note` is why nothing better answered, `misses` the nearest rule and recording if neither did; `faults` are those

@@ -56,7 +56,8 @@ def file_answer(session: Session, http: HttpRequest) -> Answer | None:
         if name and not name.startswith(":") and (file := session.files.find(name)) is None:
             raise _unknown(style, name)
         if content and file is not None and http.method in ("GET", "HEAD"):
-            return _answer(b"", (("content-type", file.media_type), *_DOWNLOAD))._replace(content_of=file)
+            empty = _answer(b"", (("content-type", file.media_type), *_DOWNLOAD))
+            return msgspec.structs.replace(empty, content_of=file)
         return None if content else answer(session, http, file, found[1])
     except BadRequestError as error:
         return refused(WIRES.get(style, wire), error)
@@ -64,7 +65,7 @@ def file_answer(session: Session, http: HttpRequest) -> Answer | None:
 
 def refers_to_files(raw: bytes) -> bool:
     """Whether a request may refer to files by id."""
-    return b'"file_id"' in raw or b"/files/" in raw
+    return b"file" in raw and (b'"file_id"' in raw or b"/files/" in raw)
 
 
 def check_files(files: StoredFiles, wire: str, body: Any) -> None:

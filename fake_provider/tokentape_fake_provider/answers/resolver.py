@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer, refused
 from tokentape_fake_provider.answers.cached_contents import check_beside_content, with_cached_content
@@ -48,7 +49,7 @@ from tokentape_fake_provider.playback.journal import AnsweredBy, TokenCounts
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_text
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
-from tokentape_fake_provider.script.usage import count_input, resolve_usage
+from tokentape_fake_provider.script.usage import count_all_output, count_input, resolve_usage
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Repetition
@@ -69,7 +70,7 @@ from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides
 from tokentape_fake_provider.wires.reading.fields import OBJECT
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.tasks import Counting
-from tokentape_fake_provider.wires.validation.check import check_request
+from tokentape_fake_provider.wires.validation.check import betas_of, check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 _SHOWN: Final = 5
@@ -171,7 +172,7 @@ class _Resolution:
         try:
             request = wire.read(http.path, body, created=http.created, seed=seed)
             if http.query:
-                request = msgspec.structs.replace(request, query=http.query)
+                request = replace(request, query=http.query)
             return with_dialect(request, settings.dialect, http.headers)
         except BadRequestError as error:
             self._refusal = error
@@ -188,13 +189,13 @@ class _Resolution:
         if answer is None:
             return None
         if self._misses:
-            answer = answer._replace(misses=self._misses)
+            answer = replace(answer, misses=self._misses)
         if answer.by in ("error", "fault"):
             return answer
         answer = self.with_faults(answer)
         if answer.instant or self._request is None:
             return answer
-        return answer._replace(request=msgspec.structs.replace(self._request, body={}, text=""))
+        return replace(answer, request=replace(self._request, body={}, text=""))
 
     @property
     def size(self) -> int:
@@ -234,7 +235,7 @@ class _Resolution:
                 _SIMULATED.put(key, script, len(self._http.raw) + len(msgspec.json.encode(script)))
         if settings.simulation.caching:
             usage = cache_usage(request, self._session.prompt_cache, self._http.now / 1000)
-            script = msgspec.structs.replace(script, usage=usage or script.usage)
+            script = script if usage is None else replace(script, usage=usage)
         return self._from_script(script, request, "synthetic", note=note)
 
     def _computed(self, endpoint: ServedEndpoint, request: ProviderRequest, note: str) -> Answer:
@@ -334,7 +335,7 @@ class _Resolution:
         http, settings = self._http, self._settings
         if request.body is not http.body or not http.raw or refers_to_files(http.raw):
             return None
-        betas = tuple([value for name, value in http.headers if name == b"anthropic-beta"])
+        betas = betas_of(request, http.headers)
         own = (settings.simulation, settings.seed, settings.locale, settings.validate)
         return (http.raw, request.wire, http.path, http.query, request.dialect, betas, *own)
 
@@ -442,7 +443,7 @@ class _Resolution:
             passes = passes or active.passes
         if passes and self._taken is not None:
             self._taken.give_back()
-        return answer._replace(tape=tape, instant=False, note="; ".join(notes), faults=tuple(done))
+        return replace(answer, tape=tape, instant=False, note="; ".join(notes), faults=tuple(done))
 
     def _counted(self, count: QuotaCounter, tape: Tape) -> Tape:
         """The tape with headers that report what remains of a quota, once its output is charged."""
@@ -458,7 +459,7 @@ class _Resolution:
         if isinstance(taken.what, Tape):
             answer = self._from_tape(taken.what, taken.by, taken.source)
             as_recorded = answer.tape is taken.what and answer.steps is None  # else its times may differ each time
-            return answer._replace(normalised=self._normalised, repetition=self._repetition if as_recorded else None)
+            return replace(answer, normalised=self._normalised, repetition=self._repetition if as_recorded else None)
         assert self._request is not None
         warning = "" if taken.by == "recording" else undeclared_calls(taken.what, self._request.body)
         if warning:
@@ -493,7 +494,7 @@ class _Resolution:
             script = _with_input(script, self._incoming or IncomingRequest(request))
         elif script.error is None:
             try:
-                script = msgspec.structs.replace(script, result=computed(request.task, script.result))
+                script = replace(script, result=computed(request.task, script.result))
             except BadRequestError as error:
                 return refused(wire, error, request)
         try:
@@ -511,9 +512,9 @@ class _Resolution:
     def _stored(self, answer: Answer, script: Script, request: ProviderRequest) -> Answer:
         """The answer, kept for the requests that refer to it; a background response that is not streamed begins."""
         wire, settings, background, own = wire_named(request.wire), self._settings, None, self._http.body
-        complete = partial(wire.encode_complete, script, msgspec.structs.replace(request, stream=False))
+        complete = partial(wire.encode_complete, script, replace(request, stream=False))
         if is_background(request):
-            streamed = msgspec.structs.replace(request, stream=True)
+            streamed = replace(request, stream=True)
             tape = (
                 answer.tape if request.stream else encode(script, streamed, settings.timing, in_flight=self._in_flight)
             )
@@ -523,9 +524,8 @@ class _Resolution:
             return answer
         reply = complete()
         queued = unfinished(msgspec.json.decode(reply.body), "queued")
-        return answer._replace(
-            tape=tape_of_reply(reply._replace(body=msgspec.json.encode(queued))), instant=True, steps=None
-        )
+        tape = tape_of_reply(reply._replace(body=msgspec.json.encode(queued)))
+        return replace(answer, tape=tape, instant=True, steps=None)
 
 
 def _steps(settings: SessionSettings) -> Stepped | None:
@@ -539,9 +539,10 @@ def _usage_of(script: Script, request: ProviderRequest) -> TokenCounts | None:
     """The tokens of a scripted response; `None` for an error, for a script that reports none, and for a count alone."""
     if isinstance(request.task, Counting):
         return None
+    if script.error is not None or not script.usage.report:
+        return None
     alike = script.choices * request.choices if len(script.choices) == 1 else script.choices
-    counts = None if script.error is not None else resolve_usage(script, request.text, alike)
-    return None if counts is None else TokenCounts(counts.input, counts.output)
+    return TokenCounts(count_input(script.usage, request.text), count_all_output(script.usage, alike))
 
 
 def _with_input(script: Script, incoming: IncomingRequest) -> Script:
@@ -550,8 +551,8 @@ def _with_input(script: Script, incoming: IncomingRequest) -> Script:
     if usage.input is not None or not usage.report or is_plain(request.body):
         return script
     more = tokens_besides_text(incoming.prompt, request.wire)
-    counted = msgspec.structs.replace(usage, input=count_input(usage, request.text, more))
-    return msgspec.structs.replace(script, usage=counted) if more else script
+    counted = replace(usage, input=count_input(usage, request.text, more))
+    return replace(script, usage=counted) if more else script
 
 
 def _with_usage(script: Script, usage: Usage) -> Script:
@@ -562,4 +563,4 @@ def _with_usage(script: Script, usage: Usage) -> Script:
         name: getattr(given, name) if getattr(given, name) is not None else getattr(usage, name)
         for name in ("input", "output", "total", "cached", "cache_write", "reasoning", "cache_write_1h")
     }
-    return msgspec.structs.replace(script, usage=Usage(**filled, report=given.report and usage.report))
+    return replace(script, usage=Usage(**filled, report=given.report and usage.report))

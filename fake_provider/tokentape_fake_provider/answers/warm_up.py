@@ -26,7 +26,7 @@ def warm_up(*, simulated: bool = True) -> None:
     served_at("/")
     if not simulated:
         return
-    message = {"role": "user", "content": "Answer in JSON."}
+    message = {"role": "user", "content": "Answer in JSON…"}  # texts beyond ASCII have a pattern of their own
     for fields in _REQUESTS:
         body = {"model": "tokentape", "messages": [message], **fields}
         find_answer(Session(), HttpRequest("POST", "/v1/chat/completions", body, wire_named("openai_chat")))

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -168,7 +169,8 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             return
         self._head_size = 0
         self._unset_timer()
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._limits.head:
+        size = sum(map(len, chain.from_iterable(self.headers)), len(self.url) + 4 * len(self.headers))
+        if size > self._limits.head:
             self._skipped = True
             self._refuse_head()
             return

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
+from itertools import starmap
 from typing import Any, Final, TypeAlias
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -130,15 +131,11 @@ class Connection:
             return False
         if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
             return False
-        parts = [_status_line(status)]
-        for name, value in headers:
-            line = _header_line(name, value)
-            if line is None:
-                return False
-            parts.append(line)
+        lines: list[Any] = [_status_line(status), *starmap(_header_line, headers)]
+        if None in lines:
+            return False
         chunk = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
-        parts += (b"transfer-encoding: chunked\r\n\r\n", *chunk, b"0\r\n\r\n")
-        cycle.transport.write(b"".join(parts))
+        cycle.transport.write(b"".join((*lines, b"transfer-encoding: chunked\r\n\r\n", *chunk, b"0\r\n\r\n")))
         cycle.response_started = cycle.response_complete = cycle.chunked_encoding = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()

@@ -71,9 +71,11 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
     citations: tuple[Citation, ...] = ()
 
     def __post_init__(self) -> None:
-        _as_tuples(self)
         if type(self.text) is not str:
             _require_texts(self, "text")
+        if (self.pieces, self.at, self.citations) == ((), (), ()):
+            return
+        _as_tuples(self)
         for citation in self.citations:
             if max(citation.start + 1, citation.end or 0) > len(self.text):
                 raise ScriptError(
@@ -287,7 +289,8 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "tool_calls" if ToolCall in map(type, self.items) else "stop"
 
     def __post_init__(self) -> None:
-        _as_tuples(self)
+        if type(self.items) is not tuple:
+            _as_tuples(self)
         for item in self.items:
             if not isinstance(item, _ITEMS):
                 raise ScriptError(
@@ -316,7 +319,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: Result | None = None
 
     def __post_init__(self) -> None:
-        _as_tuples(self)
+        if type(self.choices) is not tuple or type(self.faults) is not tuple:
+            _as_tuples(self)
         if self.faults:
             msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
 

@@ -28,10 +28,15 @@ _PICTURE = (
 )
 _MODIFIERS = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 
-# Most tokens: `_TOKEN` finds the same in three times as long. No joiner or combining mark may follow.
+# Most tokens: `_TOKEN` finds the same in three times as long. No joiner or combining mark may follow; ASCII has none.
 _PLAIN = r"""
       \ ?[A-Za-z]{1,10}+(?![^\x00-@\[-`{-\x7f])
     | [0-9]{1,3}+(?![^\x00-\x7f])
+    | \ ?[,.:;!?]{1,4}+(?![^\ A-Za-z0-9])
+    """
+_PLAIN_ASCII = r"""
+      \ ?[A-Za-z]{1,10}+
+    | [0-9]{1,3}+
     | \ ?[,.:;!?]{1,4}+(?![^\ A-Za-z0-9])
     """
 _TOKEN = rf"""
@@ -52,18 +57,19 @@ _TOKEN = rf"""
 
 # `findall` takes 0.1 s for each 800 kB, during which no other thread runs: a longer text is split part by part.
 _PART: Final = 20_000
-# Counted for each text besides its characters: of a thousand short texts none would still be in the processor's cache
-# when it is dropped, which took longer than to split it.
-_TEXT: Final = 4_000
+# One answer needs the tokens of its prompt and of its text several times. Few short texts are kept: of a thousand none
+# would still be in the processor's cache when it is dropped, which took longer than to split it.
+_SHORT: Final = 4_000
+_SHORT_TEXTS: Final = 128
 # In characters: about 10 MB of tokens.
 _kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
-_TOO_LONG_TO_KEEP: Final = 58_000
+_TOO_LONG_TO_KEEP: Final = 62_000
 
 
 @cache
-def _token_pattern() -> re.Pattern[str]:
+def _token_pattern(is_ascii: bool) -> re.Pattern[str]:
     """The pattern, whose compilation takes 20 ms."""
-    return re.compile(f"{_PLAIN}|{_TOKEN}", re.VERBOSE | re.DOTALL)
+    return re.compile(f"{_PLAIN_ASCII if is_ascii else _PLAIN}|{_TOKEN}", re.VERBOSE | re.DOTALL)
 
 
 def split_tokens(text: str) -> list[str]:
@@ -82,13 +88,18 @@ def _count_long(text: str) -> int:
 
 
 def _tokens_of(text: str) -> tuple[str, ...]:
-    # One answer needs those of its prompt and of its text several times.
+    if len(text) <= _SHORT:
+        return _tokens_of_short(text)
     found = _kept.get(text)
     if found is not None:
         return found
-    parts = _parts(text) if len(text) > _PART else (text,)
-    tokens = tuple(chain.from_iterable(map(_tokens_of_part, parts)))
-    return _kept.put(text, tokens, len(text) + _TEXT)
+    tokens = tuple(chain.from_iterable(map(_tokens_of_part, _parts(text))))
+    return _kept.put(text, tokens, len(text))
+
+
+@lru_cache(maxsize=_SHORT_TEXTS)
+def _tokens_of_short(text: str) -> tuple[str, ...]:
+    return tuple(_token_pattern(text.isascii()).findall(text))
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -108,5 +119,5 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _tokens_of_part(text: str) -> Iterable[str]:
-    pattern = _token_pattern()
+    pattern = _token_pattern(text.isascii())
     return pattern.findall(text) if len(text) <= 2 * _PART else (match[0] for match in pattern.finditer(text))

@@ -42,6 +42,15 @@ def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
     return output + reasoning, reasoning
 
 
+def count_all_output(usage: Usage, choices: tuple[Choice, ...]) -> int:
+    """Output tokens: the script's count, else those of all items, but at least the script's reasoning tokens."""
+    return _output(usage, count_output(choices)[0])
+
+
+def _output(usage: Usage, counted: int) -> int:
+    return usage.output if usage.output is not None else max(counted, usage.reasoning or 0)
+
+
 def count_input(usage: Usage, prompt: str, besides: int = 0) -> int:
     """Input tokens: the script's count, else that of the prompt, but at least the script's cached tokens.
 
@@ -65,7 +74,7 @@ def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> C
     counted_output, counted_reasoning = count_output(choices)
     cached, cache_write = usage.cached or 0, usage.cache_write or 0
     input_tokens = count_input(usage, prompt)
-    output = usage.output if usage.output is not None else max(counted_output, usage.reasoning or 0)
+    output = _output(usage, counted_output)
     reasoning = usage.reasoning if usage.reasoning is not None else min(counted_reasoning, output)
     total = usage.total if usage.total is not None else input_tokens + output
     return Counts(

@@ -402,9 +402,11 @@ class Session:
 
     def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
         """The recording that answers, or why there is none."""
+        if not len(self._store):
+            return Miss(endpoint, 0)
         with self._lock:
-            normaliser = self.normaliser if len(self._store) else None
-            return self._store.take(endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=normaliser)
+            again, normaliser = self.settings.repeat, self.normaliser
+            return self._store.take(endpoint, body, prompt=prompt, again=again, normaliser=normaliser)
 
     @property
     def repetition(self) -> Repetition | None:

@@ -52,7 +52,12 @@ def content_seed(prompt: Prompt, seed: str) -> str:
     """A seed that depends on what the prompt is about, but neither on limits nor on ids of calls, which are random."""
     about = (
         [
-            (m.role, m.text, [(c.name, c.arguments) for c in m.calls], [(r.name, r.text) for r in m.results], m.media)
+            (
+                *(m.role, m.text),
+                [(c.name, c.arguments) for c in m.calls] if m.calls else (),
+                [(r.name, r.text) for r in m.results] if m.results else (),
+                m.media,
+            )
             for m in prompt.messages
         ],
         [tool.name for tool in prompt.tools],

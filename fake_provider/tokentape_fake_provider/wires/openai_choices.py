@@ -70,8 +70,8 @@ class ChunkFrame:
         )
 
     def chunk(self, index: int, delta: bytes, finish_reason: bytes = b"null", logprobs: bytes = b"null") -> bytes:
-        choice = b'{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]' % (index, delta, logprobs, finish_reason)
-        return self._closed(self._head + choice, self._usage)
+        choice = b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]'
+        return self._closed(choice % (self._head, index, delta, logprobs, finish_reason), self._usage)
 
     def texts(self, index: int, key: str, deltas: Columns) -> Iterator[EncodedFrame]:
         """The chunks of a text, without log probabilities; what stands around each part is encoded once."""

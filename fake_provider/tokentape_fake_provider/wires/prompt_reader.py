@@ -14,6 +14,7 @@ from tokentape_fake_provider.wires.prompt import Document, Media, Message, Promp
 from tokentape_fake_provider.wires.reading.fields import as_object, first, json_text, text_of, texts
 from tokentape_fake_provider.wires.reading.options import (
     OPTION_HOLDERS,
+    has_limits,
     read_max_tokens,
     read_modalities,
     read_output,
@@ -62,6 +63,8 @@ def read_prompt(request: ProviderRequest) -> Prompt:
         turns = read_turns(body)
         messages, sources = tuple(map(_message, turns)), tuple(_documents_of(turns))
     if not sources and asks_in_messages_alone(body):
+        if not has_limits(body):
+            return Prompt(messages=messages, choices=request.choices)
         return Prompt(
             messages=messages,
             max_tokens=read_max_tokens(body),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -49,18 +49,22 @@ def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
     return None
 
 
-def texts_in(content: Any) -> Iterator[str]:
+def texts_in(content: Any) -> list[str]:
     """All text in a message's content: a string, or parts with `text`, or nested `content` (tool results)."""
     # A stack instead of recursion: a request may be nested as deeply as its sender likes.
+    found: list[str] = []
     waiting = [content]
     while waiting:
         part = waiting.pop()
         if isinstance(part, str):
-            yield part
+            found.append(part)
         elif isinstance(part, (list, tuple)):
             waiting += reversed(part)
         elif isinstance(part, (dict, Mapping)):
-            waiting += [inner for name in _TEXT_FIELDS if (inner := part.get(name)) is not None]
+            for name in _TEXT_FIELDS:
+                if (inner := part.get(name)) is not None:
+                    waiting.append(inner)
+    return found
 
 
 def json_type(value: Any) -> str:

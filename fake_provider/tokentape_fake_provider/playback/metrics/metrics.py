@@ -11,7 +11,7 @@ from typing import Final
 
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.metrics.histogram import Histogram
-from tokentape_fake_provider.playback.metrics.numbers import Name, Numbers, groups_in
+from tokentape_fake_provider.playback.metrics.numbers import Group, Name, Numbers, groups_in
 from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS
 
 REQUESTS: Final = "requests"
@@ -45,6 +45,7 @@ class Metrics:
     ) -> None:
         self._lock = threading.Lock()
         self._numbers = Numbers(regions[own] if regions else None)
+        self._kinds: dict[tuple[str, int | None, str | None, str], tuple[Group, Group]] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
         self._others = {worker: region for worker, region in enumerate(regions) if worker != own}
         self._answering = answering
@@ -59,19 +60,28 @@ class Metrics:
     def end(self, entry: Entry, outcome: Outcome) -> None:
         """Count a request whose response has ended so. Its wire format or source is empty if it has none."""
         wire, sent, left = entry.wire or "", entry.frames_sent, entry.left
-        group = self._numbers.group
         with self._lock:
             self._open[0] -= 1
-            group((REQUESTS, wire, str(entry.status or ""), entry.answered_by or "", outcome))[0] += 1
+            requests, frames = self._counts(wire, entry.status, entry.answered_by, outcome)
+            requests[0] += 1
+            frames[0] += sent
             for fault in entry.faults:
-                group((FAULTS, fault.partition("@")[0]))[0] += 1
-            group((FRAMES, wire))[0] += sent
+                self._numbers.group((FAULTS, fault.partition("@")[0]))[0] += 1
             if entry.frames_planned < 2 or not left or entry.status == SWITCHING_PROTOCOLS:
                 return  # not a stream; the frames of a WebSocket wait for the client
             self._histogram(TO_FIRST, wire).add_one(left[0])
             if not entry.instant:
                 self._histogram(BETWEEN, wire).add(map(sub, islice(left, 1, None), left))
                 self._histogram(LATENESS, wire).add(map(sub, left, entry.due))
+
+    def _counts(self, wire: str, status: int | None, by: str | None, outcome: Outcome) -> tuple[Group, Group]:
+        """The counts of such requests, and of the frames of their wire format."""
+        kind = (wire, status, by, outcome)
+        found = self._kinds.get(kind)
+        if found is None:
+            requests = self._numbers.group((REQUESTS, wire, str(status or ""), by or "", outcome))
+            found = self._kinds[kind] = requests, self._numbers.group((FRAMES, wire))
+        return found
 
     def _histogram(self, name: str, wire: str) -> Histogram:
         found = self._histograms.get((name, wire))

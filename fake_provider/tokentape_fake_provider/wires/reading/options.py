@@ -46,9 +46,15 @@ _MAX_TOKENS: Final = dict.fromkeys(
 )
 _STOP: Final = dict.fromkeys(("stop", "stop_sequences", "stopSequences"))
 _SEED: Final = dict.fromkeys(("seed", "random_seed"))
+_LIMITS: Final = _HOLDERS.union(_MAX_TOKENS, _STOP, _SEED)
 _EFFORTS: Final[tuple[Effort, ...]] = get_args(Effort)
 _JSON: Final = "application/json"
 _ENUM: Final = "text/x.enum"
+
+
+def has_limits(body: Mapping[str, Any]) -> bool:
+    """Whether a body may have the most tokens, where to stop, or a seed."""
+    return not _LIMITS.isdisjoint(body)
 
 
 def read_max_tokens(body: Mapping[str, Any]) -> int | None:

@@ -22,6 +22,7 @@ from tokentape_fake_provider.wires.validation.schema_limits import check_schemas
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 Check: TypeAlias = Callable[[ProviderRequest, Prompt], None]
+_ANTHROPIC: Final = "anthropic_messages"
 
 
 def check_request(request: ProviderRequest, prompt: Prompt, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
@@ -29,15 +30,19 @@ def check_request(request: ProviderRequest, prompt: Prompt, headers: Sequence[tu
 
     The headers name the beta features of Anthropic's that lift a limit.
     """
-    if request.wire == "anthropic_messages":
-        betas = b",".join(value for name, value in headers if name.lower() == b"anthropic-beta").decode(
-            errors="replace"
-        )
-        check_anthropic(request, prompt, betas)
+    if request.wire == _ANTHROPIC:
+        check_anthropic(request, prompt, betas_of(request, headers))
     elif (check := _CHECKS.get(request.wire)) is not None:
         check(request, prompt)
     if not asks_in_messages_alone(request.body):
         check_schemas(request, prompt)
+
+
+def betas_of(request: ProviderRequest, headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """The beta features that a request names in its headers; empty for a provider that has none."""
+    if request.wire != _ANTHROPIC:
+        return ""
+    return b",".join(value for name, value in headers if name.lower() == b"anthropic-beta").decode(errors="replace")
 
 
 def _check_invoke(request: ProviderRequest, prompt: Prompt) -> None:
