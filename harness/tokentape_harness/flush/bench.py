@@ -97,6 +97,7 @@ class Bench:
         try:
             yield run
         finally:
+            output.left = True
             run.reader.close()
 
     def release_all(self, but: SteppedStream | None = None) -> None:

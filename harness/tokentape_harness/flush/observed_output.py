@@ -45,7 +45,7 @@ class ObservedOutput:
     """The output of one run; its reader may write it from any thread.
 
     `seen` is the time each token came out, `offsets` its place in the body; `dropped` counts the bytes of the body that
-    were not kept.
+    were not kept. Once the checker has `left`, an end is its own doing, and not noted.
     """
 
     def __init__(self, markers: MarkerTokens, now: Callable[[], float]) -> None:
@@ -53,6 +53,7 @@ class ObservedOutput:
         self.now = now
         self.head: Head | None = None
         self.end: OutputEnd | None = None
+        self.left = False
         self.size = 0
         self.dropped = 0
         self.seen: dict[int, float] = {}
@@ -107,7 +108,8 @@ class ObservedOutput:
         """Note that the output ended; only the first end counts."""
         at = self.now()
         with self._changed:
-            self.end = self.end or OutputEnd(at, "broken" if broken else "clean", note)
+            if not self.left:
+                self.end = self.end or OutputEnd(at, "broken" if broken else "clean", note)
             self._changed.notify_all()
 
     def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:

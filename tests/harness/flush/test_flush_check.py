@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import json
+import random
 import sys
 import uuid
 from functools import partial
@@ -17,8 +19,10 @@ from inline_snapshot import snapshot
 from tests.harness.flush import apps
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush import AsgiTarget, CallTarget, WsgiTarget
+from tokentape_harness.flush.bench import Bench, event_loop
 from tokentape_harness.flush.check import FlushOptions
 from tokentape_harness.flush.flush_probe import FlushProbe
+from tokentape_harness.flush.marker_tokens import generate_markers
 from tokentape_harness.flush.prober import Pace
 
 pytestmark = pytest.mark.slow
@@ -281,11 +285,24 @@ def test_a_variable_that_hides_the_buffer(flush_probe, monkeypatch):
     )
 
 
+def test_an_output_that_the_checker_leaves_has_not_ended(fake_provider):
+    """What hangs until its reader leaves has no end, however late it is judged."""
+
+    async def waits():
+        await asyncio.Event().wait()
+        yield ""
+
+    with (
+        event_loop() as loop,  # which ends the task of the reader
+        Bench(CallTarget(waits), fake_provider, loop).reading(generate_markers(1, 0, random.Random(0))) as run,
+    ):
+        pass
+    assert run.output.end is None
+
+
 @pytest.mark.asyncio
 async def test_from_a_coroutine(flush_probe):
     """What is async runs in the test's own event loop, with what belongs to that."""
-    import asyncio
-
     loops = set()
 
     async def tokens():
