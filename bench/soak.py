@@ -271,7 +271,7 @@ def run(console: Console, minutes: float = 10.0, seed: int = 0) -> int:
             process.wait(30)
         log.seek(0)
         if output := log.read():
-            tally.fail(f"the server said: {output[:4000]}", [])
+            tally.fail(f"the server printed: {output[:4000]}", [])
     _judge_memory(watch, tally)
     _report(console, tally, watch, minutes)
     return len(tally.problems)

@@ -19,8 +19,8 @@ TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": 
 async def ask(question):
     messages = [{"role": "user", "content": question}]
     while True:
-        made = await client.chat.completions.create(model="m", messages=messages, tools=TOOLS)
-        message = made.choices[0].message
+        completion = await client.chat.completions.create(model="m", messages=messages, tools=TOOLS)
+        message = completion.choices[0].message
         if not message.tool_calls:
             return message.content
         messages.append(message.model_dump(exclude_none=True))

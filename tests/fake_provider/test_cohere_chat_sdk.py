@@ -94,7 +94,7 @@ class DecodedResponse:
 
 
 def check(script: Script, content: Any, calls: Any, end: Any) -> None:
-    """What the client made of a response is what the script says."""
+    """What the client reads of a response is what the script has."""
     (choice,) = script.choices
     kinds = {Text: "text", Reasoning: "thinking"}
     items = [item for item in choice.items if not isinstance(item, ToolCall)]

@@ -58,7 +58,7 @@ def live(server: FakeProviderServer, session: Session) -> Iterator[ollama.Client
 
 
 def check(script: Script, text: str, thinking: str, calls: list[Any], last: Any) -> None:
-    """What the client made of a response is what the script says."""
+    """What the client reads of a response is what the script has."""
     (choice,) = script.choices
     assert text == "".join(item.text for item in choice.items if isinstance(item, Text))
     assert thinking == "".join(item.text for item in choice.items if isinstance(item, Reasoning))

@@ -56,7 +56,7 @@ def usage_of(script: Script) -> tuple[int, ...]:
 
 
 class DecodedResponse:
-    """What a client made of one choice."""
+    """What a client has read of one choice."""
 
     def __init__(self) -> None:
         self.text = self.reasoning = self.refusal = ""

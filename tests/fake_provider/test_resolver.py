@@ -131,7 +131,7 @@ def test_recordings_match_on_the_body(session: Session, openai_client: openai.Op
 
 
 def test_same_request_recorded_twice_is_played_in_order(session: Session, openai_client: openai.OpenAI) -> None:
-    """Equal requests get their recordings in the order in which they were made, then none."""
+    """Equal requests get their recordings in the order in which they were recorded, then none."""
     session.configure(strict=True)
     session.add_recordings([recorded("one", "1"), recorded("one", "2", 1)])
     assert [ask(openai_client, "one"), ask(openai_client, "one")] == ["1", "2"]

@@ -228,7 +228,7 @@ def test_pieces_are_kept_where_they_can_be() -> None:
 
 
 def test_citations_can_not_be_quoted() -> None:
-    """A template whose citations would lose their place is refused when the rule is made."""
+    """A template whose citations would lose their place is refused when the rule is created."""
     script = Script.of(Text("{last_user} it is", citations=(Citation(url="https://example.org", end=3),)))
     with pytest.raises(ValueError, match="citations"):
         Rule((script,), template=True)

@@ -255,7 +255,7 @@ def test_a_recordings_model_may_be_in_its_path(wire: str | None, path: str, mode
 
 
 def test_python_sessions_are_the_http_sessions(server: FakeProviderServer) -> None:
-    """Sessions made in Python have the server's settings, and their own changes."""
+    """Sessions created in Python have the server's settings, and their own changes."""
     created = server.create_session("mine", strict=True)
     assert server.session("mine") is created
     assert created.settings.strict

@@ -84,6 +84,6 @@ def test_a_timing_in_words(session: Session) -> None:
 
 
 def test_a_finish_reason_that_is_none_is_refused() -> None:
-    """When the script is made, and not when it is asked for."""
+    """When the script is created, and not when it is requested."""
     with pytest.raises(ScriptError, match="finish_reason 'done' is not one of stop, length, "):
         Script.of("x", finish_reason="done")  # type: ignore[arg-type]

@@ -102,7 +102,7 @@ def test_no_server_is_an_error(opened: list[str], capsys: pytest.CaptureFixture[
 def test_without_a_browser_the_address_is_printed(
     server: FakeProviderServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A machine without a browser is told to open the address."""
+    """Without a browser the command asks for the address to be opened."""
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
     assert console(server.url) == 0
     captured = capsys.readouterr()

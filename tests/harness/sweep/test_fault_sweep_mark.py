@@ -276,8 +276,8 @@ def test_several_requests_are_matched():
     import pathlib
     import yaml
 
-    MADE = yaml.safe_load(pathlib.Path({str(walk)!r}).read_text())["interactions"]
-    BODIES = [json.loads(made["request"]["body"]) for made in MADE]
+    INTERACTIONS = yaml.safe_load(pathlib.Path({str(walk)!r}).read_text())["interactions"]
+    BODIES = [json.loads(interaction["request"]["body"]) for interaction in INTERACTIONS]
 
     @pytest.mark.fault_sweep({str(walk)!r}, interaction=1, match=True, faults=["clean_end@frame=2"], fail_on="none")
     def test_it(fake_provider_in_process):

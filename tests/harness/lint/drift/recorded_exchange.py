@@ -1,4 +1,4 @@
-"""One exchange with a provider, recorded, and what the command said of it later."""
+"""One exchange with a provider, recorded, and what the command reports of it later."""
 
 from __future__ import annotations
 
