@@ -145,9 +145,14 @@ function refreshRequest(row) {
 
 // Sessions.
 
+let sessionReads = 0;
+let holding = null;
+
 async function readSessions() {
+  const read = ++sessionReads;
+  await holding;
   const found = await attempt(() => api.get("/sessions"));
-  if (!found) return;
+  if (!found || read !== sessionReads) return;  // what was read later, or changed here since, is newer
   sessions.clear();
   for (const session of found.sessions) sessions.set(session.id, session);
   drawSessions();
@@ -177,7 +182,9 @@ function showSession() {
 
 async function setHold(on) {
   const id = chosenSession();
-  const changed = await attempt(() => api.patch(`/sessions/${encodeURIComponent(id)}/settings`, { hold: on }));
+  sessionReads++;
+  holding = attempt(() => api.patch(`/sessions/${encodeURIComponent(id)}/settings`, { hold: on }));
+  const changed = await holding;
   if (changed) announce(on ? `New streams of session ${id} begin held.` : `New streams of session ${id} run by themselves.`);
   await readSessions();
 }

@@ -129,17 +129,21 @@ export class StreamView {
     else this.#act("hold", {}, (shown) => `Held after ${counted(shown.sent, "frame")}.`);
   }
 
-  step(count = 1) {
-    const from = this.#totals.sent;
-    return this.#act("step", { count }, (shown) => {
+  /** Send as many frames as `count` says, given how many were sent: the server's number, as the rows may come later. */
+  step(count = () => 1) {
+    let from;
+    return this.#act("step", () => {
+      from = this.#state.sent;
+      return { count: count(from) };
+    }, (shown) => {
       if (shown.over) return `The stream is over: ${shown.outcome}.`;
-      const texts = this.#entry.frames.slice(from, from + count).map((frame) => labelFrame(frame).text);
-      return `Sent ${counted(count, "frame")}: ${texts.join("").slice(0, 80)}`;
+      const texts = this.#entry.frames.slice(from, shown.sent).map((frame) => labelFrame(frame).text);
+      return `Sent ${counted(texts.length, "frame")}: ${texts.join("").slice(0, 80)}`;
     });
   }
 
   nextEvent() {
-    this.step(framesToNextEvent(this.#entry.frames, this.#totals.sent));
+    this.step((sent) => framesToNextEvent(this.#entry.frames, sent));
   }
 
   stepUntil() {
