@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -85,7 +85,7 @@ _SimulationKey: TypeAlias = tuple[Hashable, ...]
 _SIMULATED: Final[RecentlyUsed[_SimulationKey, Script]] = RecentlyUsed(1_000_000)
 
 
-class Plan(NamedTuple):
+class Plan(msgspec.Struct, frozen=True):
     """What answers a request, already taken from the session; `finish` encodes it, in any thread.
 
     `finish` returns `None` if the path belongs to no wire format and no recording has it. `size` is the number of

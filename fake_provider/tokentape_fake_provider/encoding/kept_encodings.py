@@ -48,7 +48,7 @@ _ISO: Final = "%Y-%m-%dT%H:%M:%S"
 _encode: Final = msgspec.json.encode
 
 
-class Encoded(NamedTuple):
+class Encoded(msgspec.Struct, frozen=True):
     """An encoded stream: `pieces` has the tokens and times of its frames, and their bytes if no others are `filled`."""
 
     pieces: Sequence[EncodedFrame]

@@ -55,7 +55,7 @@ class Endpoint(NamedTuple):
         return {**named_in_path(self.wire, self.path), **streams, **body}
 
 
-class Miss(NamedTuple):
+class Miss(msgspec.Struct, frozen=True):
     """Why no recording answers a request."""
 
     endpoint: Endpoint
@@ -194,8 +194,6 @@ class RecordingStore:
         last recording answers any further requests. Where none is exactly the same, the `normaliser` finds those that
         differ only in what it ignores.
         """
-        if not self._recordings:
-            return Miss(endpoint, 0)
         identity, body = endpoint.identity, endpoint.with_path_fields(body)
         candidates = list[int]()
         for found in self._alike(identity, body, prompt, normaliser):

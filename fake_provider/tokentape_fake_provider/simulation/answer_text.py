@@ -46,10 +46,12 @@ def plain_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str
     words = simulation.words
     if prompt.verbosity is not None and words:
         words = max(1, round(words * _LENGTHS[prompt.verbosity]))
-    quoted = [
-        f"{result.name}: {result.text[:_QUOTED]}" if result.name else result.text[:_QUOTED] for result in prompt.results
-    ]
-    return "\n\n".join(filter(None, ("\n".join(quoted), synthetic_text(words, seed=seed, locale=locale))))
+    text = synthetic_text(words, seed=seed, locale=locale)
+    results = prompt.results
+    if not results:
+        return text
+    quoted = [f"{result.name}: {result.text[:_QUOTED]}" if result.name else result.text[:_QUOTED] for result in results]
+    return "\n\n".join(filter(None, ("\n".join(quoted), text)))
 
 
 def _json_schema(prompt: Prompt) -> Mapping[str, Any] | bool | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, cycle, pairwise, repeat, takewhile, zip_longest
 from operator import itemgetter
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     at: float | None = None
 
 
-class Columns(NamedTuple):
+class Columns(msgspec.Struct, frozen=True):
     """The deltas of an item as columns: those after `texts` are as long or longer."""
 
     texts: Sequence[str]
@@ -57,7 +57,8 @@ def split_item(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
 
     Raises `ScriptError` if the pieces don't join to the text, or the times aren't one for each piece.
     """
-    return map(Delta, *columns_of(item, sizes))
+    columns = columns_of(item, sizes)
+    return map(Delta, columns.texts, columns.tokens, columns.at)
 
 
 def columns_of(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Columns:

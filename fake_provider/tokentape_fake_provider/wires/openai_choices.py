@@ -73,15 +73,16 @@ class ChunkFrame:
         choice = b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]'
         return self._closed(choice % (self._head, index, delta, logprobs, finish_reason), self._usage)
 
-    def texts(self, index: int, key: str, deltas: Columns) -> Iterator[EncodedFrame]:
+    def texts(self, index: int, key: str, deltas: Columns) -> list[EncodedFrame]:
         """The chunks of a text, without log probabilities; what stands around each part is encoded once."""
         before = self._head + b'{"index":%d,"delta":{"%b":' % (index, key.encode())
         ends = _ends(b'},"logprobs":null,"finish_reason":null}]' + self._usage, self._obfuscates)
         texts, size, first = deltas.encoded, len(before), self._sent % _PADDINGS
         self._sent += len(texts)
-        turns = zip(texts, islice(cycle(ends), first, None), strict=False)
-        data = [b"%b%b%b" % (before, text, end[(size + len(text)) % 16]) for text, end in turns]
-        return map(EncodedFrame, data, deltas.tokens, deltas.at)
+        turns = zip(texts, islice(cycle(ends), first, None), deltas.tokens, deltas.at, strict=False)
+        return [
+            EncodedFrame(before + text + end[(size + len(text)) % 16], tokens, at) for text, end, tokens, at in turns
+        ]
 
     def usage_chunk(self, counts: Counts) -> bytes:
         return self._closed(self._head + b'],"usage":' + _json(completion_usage(counts)), b"")

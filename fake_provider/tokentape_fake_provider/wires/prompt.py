@@ -171,7 +171,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def results(self) -> tuple[ToolResult, ...]:
         """The results of tools since the last message of the user."""
-        return tuple([result for message in self.since_user for result in message.results])
+        messages = self.since_user
+        return tuple([result for message in messages for result in message.results]) if messages else ()
 
     @property
     def callable_tools(self) -> tuple[Tool, ...]:
