@@ -87,4 +87,11 @@ def with_metadata(
     events: Sequence[EventT], documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
 ) -> Iterable[tuple[EventT, Mapping[str, Any]]]:
     """Pair each event with the metadata of its chunk; the documents are those of the events, and maybe more."""
-    return zip(events, map(lazy_metadata, documents, repeat(read)), strict=False)
+    return zip(events, metadata_of(documents, read), strict=False)
+
+
+def metadata_of(
+    documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """Return the metadata of the chunks of events."""
+    return map(lazy_metadata, documents, repeat(read))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import abc
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
 from tokentape.errors import DecodeError, ProviderError, TokentapeError, TruncatedStreamError, UnknownWireError
 from tokentape.framing.sse import SSEFraming, event_documents
-from tokentape.message import ChatMessage
+from tokentape.message import ChatMessage, Role
 from tokentape.output import ChatOutput
+from tokentape.stream.chunk_metadata import metadata_of
 from tokentape.text_run import TextRun
 from tokentape.usage import NOTHING
 from tokentape.wires.finish import FinishReasons
@@ -378,6 +380,14 @@ def _good_lines(error: str, lines: bytes, count: int) -> int:
 
 _FAULTY_ITEM = re.compile(r"at `\$\[(\d+)\]")
 _FAULTY_BYTE = re.compile(r"\(byte (\d+)\)")
+
+
+def text_chunks(
+    texts: Sequence[str], documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
+) -> list[ChatMessage]:
+    """Return a chunk without a block for each text; the documents are those of their events, and maybe more."""
+    role: Role = "assistant"
+    return list(map(ChatMessage, texts, repeat(role), metadata_of(documents, read)))
 
 
 def same(values: Sequence[object]) -> bool:

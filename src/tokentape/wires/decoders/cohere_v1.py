@@ -12,9 +12,9 @@ import msgspec
 
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
-from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
-from tokentape.wires.event_decoder import DecodeFailure, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, decode_lines, text_chunks
 from tokentape.wires.json_document import as_json, members_without, parse_object, salvage
 from tokentape.wires.received_text import ReceivedText
 from tokentape.wires.stream_error import error_of, stream_error
@@ -91,10 +91,7 @@ class CohereV1Decoder(CohereDecoder):
         events = decode_lines(_decode_text_events, documents)
         if events is None:
             return None
-        run = [
-            ChatMessage(event.text, "assistant", metadata)
-            for event, metadata in with_metadata(events, documents, _read_metadata)
-        ]
+        run = text_chunks([event.text for event in events], documents, _read_metadata)
         self._received.add_run(run)
         return run
 

@@ -13,9 +13,9 @@ import msgspec
 from tokentape.finish_reason import FinishReason
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, ToolCallDelta
-from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata
 from tokentape.usage import TokenUsage
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, text_chunks
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_text, members_without, parse_object, raw_json, salvage
 from tokentape.wires.openai_usage import count
@@ -112,10 +112,7 @@ class OllamaDecoder(EventDecoder):
         texts = [line.response if line.message is None else line.message.content for line in lines if not line.done]
         if None in texts or len(texts) < len(lines):
             return None
-        return [
-            ChatMessage(text, "assistant", metadata)  # type: ignore[arg-type]
-            for text, metadata in with_metadata(texts, documents, _read_metadata)
-        ]
+        return text_chunks(texts, documents, _read_metadata)  # type: ignore[arg-type]
 
     def _decode_text(self, document: bytes) -> ChatMessage | None:
         try:

@@ -13,9 +13,9 @@ import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
-from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata
 from tokentape.usage import TokenUsage
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, text_chunks
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_text, item_at, members_without, parse_object, salvage
 from tokentape.wires.openai_usage import openai_usage
@@ -146,10 +146,7 @@ class OpenAIChatDecoder(EventDecoder):
         chunks = decode_lines(_decode_text_chunks, documents)
         if chunks is None:
             return None
-        run = [
-            ChatMessage(chunk.choices[0].delta.content, "assistant", metadata)
-            for chunk, metadata in with_metadata(chunks, documents, read_metadata)
-        ]
+        run = text_chunks([chunk.choices[0].delta.content for chunk in chunks], documents, read_metadata)
         self._state(0).text.add_run(run)
         return run
 

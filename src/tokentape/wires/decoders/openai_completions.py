@@ -8,9 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from tokentape.message import ChatMessage
-from tokentape.stream.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.stream.chunk_metadata import lazy_metadata
 from tokentape.wires.decoders.openai_chat import FINISH_REASONS, read_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, text_chunks
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import salvage
 from tokentape.wires.openai_usage import openai_usage
@@ -72,10 +72,7 @@ class OpenAICompletionsDecoder(EventDecoder):
         chunks = decode_lines(_decode_text_chunks, documents)
         if chunks is None:
             return None
-        return [
-            ChatMessage(chunk.choices[0].text, "assistant", metadata)
-            for chunk, metadata in with_metadata(chunks, documents, _read_metadata)
-        ]
+        return text_chunks([chunk.choices[0].text for chunk in chunks], documents, _read_metadata)
 
     def _decode_text(self, document: bytes) -> ChatMessage | None:
         try:
