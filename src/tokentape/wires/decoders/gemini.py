@@ -23,7 +23,6 @@ from tokentape.wires.gemini_chunk import (
     FunctionCall,
     GeminiPart,
     PartialArg,
-    TextChunk,
     decode_chunk,
     decode_text_chunk,
     decode_text_chunks,
@@ -130,7 +129,13 @@ class GeminiDecoder(EventDecoder):
         if chunks is None:
             return None
         return [
-            _text_message(chunk, metadata, block)
+            ChatMessage(
+                chunk.candidates[0].content.parts[0].text,
+                "assistant",
+                metadata,
+                usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
+                block=block,
+            )
             for chunk, metadata in with_metadata(chunks, documents, _read_metadata)
         ]
 
@@ -139,7 +144,13 @@ class GeminiDecoder(EventDecoder):
             chunk = decode_text_chunk(document)
         except DecodeFailure:
             return None
-        return _text_message(chunk, lazy_metadata(document, _read_metadata), self._states[0].block)
+        return ChatMessage(
+            chunk.candidates[0].content.parts[0].text,
+            "assistant",
+            lazy_metadata(document, _read_metadata),
+            usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
+            block=self._states[0].block,
+        )
 
     def _messages(self, chunk: Chunk, document: bytes) -> Sequence[ChatMessage]:
         usage = gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None
@@ -307,12 +318,6 @@ def _enum_name(value: str | int | None) -> str | None:
     if isinstance(value, int):
         return (_NUMBERED[value] or None) if 0 <= value < len(_NUMBERED) else str(value)
     return value or None
-
-
-def _text_message(chunk: TextChunk, metadata: Mapping[str, Any], block: int | None) -> ChatMessage:
-    """The message of a chunk of text."""
-    usage = gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None
-    return ChatMessage(chunk.candidates[0].content.parts[0].text, "assistant", metadata, usage=usage, block=block)
 
 
 def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
