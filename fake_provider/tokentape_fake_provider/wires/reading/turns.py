@@ -31,7 +31,6 @@ ROLES: Final[Mapping[str, Role]] = {
     "tool": "tool",
     "function": "tool",
 }
-_PLAIN: Final = frozenset(("role", "content"))
 _SPEAKERS: Final = tuple(name for name, role in ROLES.items() if role != "tool")
 """Whose messages are nothing but their text, if they have no other fields."""
 SYSTEM_FIELDS: Final = ("system", "instructions", "systemInstruction", "system_instruction", "preamble")
@@ -227,7 +226,7 @@ class _Reader:
 
 def is_text_alone(item: Mapping[str, Any]) -> bool:
     """Whether a message is a role other than a tool's, and a text."""
-    return item.keys() == _PLAIN and item["role"] in _SPEAKERS and isinstance(item["content"], str)
+    return len(item) == 2 and item.get("role") in _SPEAKERS and isinstance(item.get("content"), str)
 
 
 def is_result(kind: Any) -> bool:
