@@ -118,6 +118,9 @@ def replaced(patterns: list[re.Pattern[str]], text: str, by: Callable[[str], str
 @example(source=r"[^a]\b|b(?<=c)", flags=0, text=".s", cuts=[1])
 @example(source=r"[\w.]+", flags=re.ASCII | re.IGNORECASE, text="a\u00e9\u212a", cuts=[1])
 @example(source=r"(?:\W)+", flags=re.ASCII, text="a\u00e9", cuts=[2])
+@example(source="\u017f", flags=re.IGNORECASE, text="S", cuts=[1])
+@example(source="[\u2000-\u3000]", flags=re.IGNORECASE, text="akK", cuts=[1])
+@example(source="[^\u017f]", flags=re.IGNORECASE, text="asS", cuts=[1])
 def test_replace_shows_what_the_model_shows_of_the_whole_text(
     source: str, flags: int, text: str, cuts: list[int]
 ) -> None:

@@ -29,7 +29,8 @@ _NEVER: Final = "(?!)"
 _TEXT_START: Final = r"\A"
 _ASCII: Final = frozenset(map(chr, range(128)))
 _NOT_ASCII: Final = r"\x80-\U0010ffff"
-_CASELESS: Final = r"\u0130\u0131\u017f\u212a"  # for `re` or `regex` they are i, s or k without case
+# What these are for `re` or `regex` without case.
+_CASELESS: Final = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}
 _DIGITS: Final = frozenset(string.digits)
 _WORD: Final = frozenset(string.ascii_letters + string.digits + "_")
 _SPACES: Final = frozenset(" \t\n\r\f\v")
@@ -250,9 +251,11 @@ def _characters(item: tuple[Any, Any], flags: int) -> tuple[frozenset[str], str]
             found |= set(map(chr, range(low, min(high, 127) + 1)))
             if high > 127:
                 others.append(_NOT_ASCII if flags & re.IGNORECASE else f"\\U{max(low, 128):08x}-\\U{high:08x}")
+            if flags & re.IGNORECASE and not is_negated:
+                found |= {letter for caseless, letter in _CASELESS.items() if low <= ord(caseless) <= high}
     if flags & re.IGNORECASE:
         found |= {each.swapcase() for each in found}
-        others.append(_CASELESS)
+        others += _CASELESS
     return (_ASCII - found, _NOT_ASCII) if is_negated else (frozenset(found), "".join(others))
 
 
