@@ -69,7 +69,7 @@ def _swept(kind: Kind) -> tuple[int, int, float, float]:
         seconds, cpu = time.perf_counter() - began, _children_cpu() - before
     if ended.returncode:
         raise RuntimeError(ended.stdout + ended.stderr)
-    return int(_found(r"(\d+) passed", ended.stdout)), len(_found(r"(?m)^stall +(E+)", ended.stdout)), seconds, cpu
+    return int(_found(r"(\d+) passed", ended.stdout)), len(_found(r"(?m)^stall +([A-Z]+)", ended.stdout)), seconds, cpu
 
 
 def _found(pattern: str, text: str) -> str:

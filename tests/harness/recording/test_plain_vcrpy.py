@@ -32,6 +32,7 @@ def chat(provider):
 
 def test_our_cassette_replays_in_plain_vcrpy(fake_provider, tmp_path):
     """Plain vcrpy replays our recording, and keeps the stream record when it saves the cassette again."""
+    fake_provider.timing("synthetic:ttft=1ms,tps=500")
     fake_provider.fault("split", inside="event")
     fake_provider.script(TEXT)
     fake_provider.script("more")

@@ -54,7 +54,8 @@ def write(pytester, url, mark, config="", names=""):
 @pytest.fixture
 def upstream(fake_provider):
     """A provider that answers two questions, in several chunks each."""
-    # The parts of its events leave in writes of their own, however late the server is.
+    # Frames that are due at different times leave in writes of their own, and so do the parts of a late one.
+    fake_provider.timing("synthetic:ttft=1ms,tps=50")
     fake_provider.fault("split", inside="event")
     for _ in range(2):
         fake_provider.script(Script.of(Text("One two three four five six seven")))

@@ -164,7 +164,9 @@ def test_modes_that_record(
 
     By the other of the two: with our plugin, without it.
     """
-    fake_provider.fault("split", inside="event")  # each part leaves in a write of its own, however late the server is
+    # Frames that are due at different times leave in writes of their own, and so do the parts of a late one.
+    fake_provider.timing("synthetic:ttft=1ms,tps=50")
+    fake_provider.fault("split", inside="event")
     monkeypatch.setenv("PROVIDER_URL", fake_provider.url)
     monkeypatch.setenv("ANOTHER", "Five six seven eight")
     host, path = urlsplit(fake_provider.url).netloc, urlsplit(fake_provider.url).path

@@ -111,6 +111,7 @@ SDKS = {
 @pytest.mark.parametrize("sdk", list(SDKS))
 def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
     """An SDK gets the same deltas recorded and replayed; the file has them in several chunks, without the SDK's key."""
+    fake_provider.timing("synthetic:ttft=1ms,tps=100")
     fake_provider.fault("split", inside="event")
     fake_provider.script(TEXT)
     path = tmp_path / "cassette.yaml"
@@ -130,7 +131,7 @@ def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
 @pytest.mark.parametrize("sdk", ["openai", "openai_async", "anthropic", "anthropic_async", "genai", "boto3"])
 def test_leaving_at_an_error_event_is_complete(sdk, fake_provider, tmp_path):
     """An SDK that raises at the provider's error event has read the whole stream, which is complete and replays."""
-    fake_provider.fault("split", inside="event")
+    fake_provider.timing("synthetic:ttft=1ms,tps=200")
     fake_provider.script(TEXT, error=Error(500, "broken inside", in_stream=True))
     path = tmp_path / "cassette.yaml"
     errors = (openai.APIError, anthropic.APIError, genai.errors.APIError, EventStreamError)
