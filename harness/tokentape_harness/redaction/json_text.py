@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from itertools import accumulate
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from tokentape_fake_provider.sessions.matching.json_path import Key, Path
@@ -111,6 +109,8 @@ _decode: Any = json.JSONDecoder(
     object_pairs_hook=tuple, parse_int=_Number, parse_float=_Number, parse_constant=lambda _: None
 ).raw_decode
 _AFTER = " \t\r\n,]"
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_NO_DIGITS = dict.fromkeys(b"0123456789")
 
 
 def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonStrings | None:
@@ -121,16 +121,24 @@ def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonSt
     found: _Found = {}
     distinct = set[str]()
     shape: _Shape | None = None
-    before, seam = list[str](), list[str]()
+    rows: list[list[str]] = []  # the strings in which the last texts differ from their shape
+    before, form_before, seam = "", "", list[str]()
     try:
         for text in texts:
+            if shape is not None and (row := shape.row(text)) is not None:
+                if not rows:
+                    distinct.add("".join((*seam, shape.first)))
+                    seam = [shape.last]
+                rows.append(row)
+                continue
+            if shape is not None and rows:
+                shape.add(rows)
+                rows = []
             parts = text.split('"')
             seam.append(parts[0])
             if len(parts) > 1:
                 distinct.add("".join(seam))
                 seam = parts[-1:]
-            if shape is not None and shape.add(text, parts):
-                continue
             distinct.update(parts[1:-1])
             start = start_of(text)
             if start == len(text):
@@ -140,38 +148,82 @@ def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonSt
                 return None
             _collect((("", value),) if value.__class__ is str else value, (), (), found, 0)
             # Most events of a stream have one shape, which is worth it from the second on.
-            if parts[::2] == before and "\\" not in text:
-                shape = _Shape(text, parts, start, found)
-            before = parts[::2]
+            form = "" if "\\" in text else '"'.join(parts[::2]).translate(_NO_DIGITS)
+            if form and form == form_before:
+                shape = _shape_of((before, leaves(before, start_of(before))), (text, leaves(text, start)), found)
+            before, form_before = text, form
     except (ValueError, RecursionError):
         return None
+    if shape is not None and rows:
+        shape.add(rows)
     distinct.add("".join(seam))
     groups = [group for members in found.values() for group in members.values()]
     return JsonStrings(groups, distinct.union(*(group.values for group in groups)))
 
 
 class _Shape:
-    """The shape of a JSON text without escapes: all of it but the values of its strings, and the group of each."""
+    """What JSON texts without escapes have in common: all but some of their strings and numbers.
 
-    def __init__(self, text: str, parts: list[str], start: int, found: _Found) -> None:
-        numbers = dict(zip(accumulate((len(part) + 1 for part in parts), initial=0), range(len(parts)), strict=False))
-        strings = [(numbers[leaf.start], leaf) for leaf in leaves(text, start) if leaf.is_string]
-        values = {number for number, leaf in strings if leaf.path[-1] != "type"}
-        self._between, self._lines = parts[::2], text.count("\n")
-        # The names, and the types; a getter of two numbers at least returns a tuple.
-        self._fixed_of = itemgetter(0, 0, *(number for number in range(1, len(parts), 2) if number not in values))
-        self._fixed = self._fixed_of(parts)
-        self._values = [(number, found[leaf.group[1:]][leaf.group[0]].values.append) for number, leaf in strings]
+    `strings` are the values of the group of each string, with the string itself if the texts have it in common. `rest`
+    follows `first`: whether a string or a number comes next, and the text after it.
+    """
 
-    def add(self, text: str, parts: list[str]) -> bool:
-        """Add the strings of a text, if it has this shape."""
-        if parts[::2] != self._between or "\\" in text or text.count("\n") != self._lines:
-            return False
-        if self._fixed_of(parts) != self._fixed:
-            return False
-        for number, append in self._values:
-            append(parts[number])
-        return True
+    def __init__(self, first: str, rest: Sequence[tuple[bool, str]], strings: Sequence[_Strings]) -> None:
+        self._begin, self._rest, self._strings = first, rest, strings
+        self.first = first.partition('"')[0]
+        self.last = (rest[-1][1] if rest else first).rpartition('"')[2]
+
+    def row(self, text: str) -> list[str] | None:
+        """The strings in which a text differs from others of this shape; `None` if it has another."""
+        if not text.startswith(self._begin):
+            return None
+        at, strings = len(self._begin), list[str]()
+        for is_string, after in self._rest:
+            if is_string:
+                end = text.find('"', at)
+                strings.append(string := text[at:end])
+                if "\\" in string or "\n" in string:
+                    return None
+            else:
+                number = _NUMBER.match(text, at)
+                end = -1 if number is None else number.end()
+            if end < 0 or not text.startswith(after, end):
+                return None
+            at = end + len(after)
+        return strings if at == len(text) else None
+
+    def add(self, rows: Sequence[Sequence[str]]) -> None:
+        """Add the strings of texts of this shape to their groups."""
+        columns = zip(*rows, strict=True)
+        for values, common in self._strings:
+            values.extend(next(columns) if common is None else [common] * len(rows))
+
+
+_Strings: TypeAlias = tuple[list[str], str | None]
+
+
+def _shape_of(one: tuple[str, list[Leaf]], other: tuple[str, list[Leaf]], found: _Found) -> _Shape | None:
+    """The shape of two texts, if they differ in nothing but strings and numbers that do not decide the groups."""
+    (before, befores), (text, here) = one, other
+    if [leaf.group for leaf in befores] != [leaf.group for leaf in here]:
+        return None
+    fixed, kinds, strings = list[str](), list[bool](), list[_Strings]()
+    begin = at = at_before = 0
+    for leaf_before, leaf in zip(befores, here, strict=True):
+        if before[at_before : leaf_before.start] != text[at : leaf.start]:
+            return None
+        at_before, at = leaf_before.end, leaf.end
+        differs = leaf_before.value != leaf.value
+        if differs:
+            fixed.append(text[begin : leaf.start])
+            kinds.append(leaf.is_string)
+            begin = leaf.end
+        if leaf.is_string:
+            strings.append((found[leaf.group[1:]][leaf.group[0]].values, None if differs else leaf.value))
+    if before[at_before:] != text[at:]:
+        return None
+    first, *after = (*fixed, text[begin:])
+    return _Shape(first, list(zip(kinds, after, strict=True)), strings)
 
 
 def _collect(container: Any, path: Path, outer: tuple[str, ...], found: _Found, depth: int) -> None:
