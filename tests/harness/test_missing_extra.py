@@ -82,7 +82,7 @@ def test_a_command_of_another_extra_names_that_one(package: str, arguments: list
         ),
         *(
             (f"import tokentape_harness.{name}", f"tokentape_harness.{name} needs the package {package}, {HARNESS}")
-            for name, package in (("flush", "yaml"), ("conversion", "yaml"), ("recording", "vcr"))
+            for name, package in (("flush", "yaml"), ("conversion", "yaml"))
         ),
     ],
 )
