@@ -1,7 +1,7 @@
 // The openai SDK of JavaScript: chat completions and responses.
 
 import OpenAI from "openai";
-import { KEY, PROMPT, TOOLS, below, parsed, output, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, output, parsed, serve } from "./jobs.mjs";
 
 const client = (job) => new OpenAI({ baseURL: below(job.root, "/v1"), apiKey: KEY, maxRetries: 0 });
 
@@ -50,8 +50,8 @@ async function responses(job) {
   return last;
 }
 
-function ofResponse({ output, status, incomplete_details: details, usage }) {
-  const of = (type) => output.filter((item) => item.type === type);
+function ofResponse({ output: items, status, incomplete_details: details, usage }) {
+  const of = (type) => items.filter((item) => item.type === type);
   const parts = of("message").flatMap((item) => item.content);
   const thoughts = of("reasoning").flatMap((item) => [...item.summary, ...(item.content ?? [])]);
   return output({
