@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import selectors
 import socket
 import subprocess
@@ -65,6 +67,19 @@ def running(name: str) -> Iterator[RunningServer]:
             yield RunningServer(process, int(process.stdout.readline()))
         finally:
             process.kill()
+
+
+def children_cpu() -> float:
+    """The CPU time in s that the processes have taken which this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def found_in(pattern: str, printed: str) -> str:
+    """The first group of a pattern in what a program printed."""
+    match = re.search(pattern, printed)
+    assert match, printed
+    return match[1]
 
 
 def cpu_seconds(pid: int) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +12,8 @@ from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+
+from bench.load import children_cpu, found_in
 
 _CASSETTE: Final = Path(__file__).parent.parent / "cassettes" / "openai_chat" / "text.yaml"
 _TEST: Final = """
@@ -64,20 +64,14 @@ def _swept(kind: Kind) -> tuple[int, int, float, float]:
         Path(folder, "test_chat.py").write_text(_TEST.format(client=kind.client))
         shutil.copy(_CASSETTE, Path(folder, "text.yaml"))
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_chat.py"]
-        began, before = time.perf_counter(), _children_cpu()
+        began, before = time.perf_counter(), children_cpu()
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        seconds, cpu = time.perf_counter() - began, _children_cpu() - before
+        seconds, cpu = time.perf_counter() - began, children_cpu() - before
     if ended.returncode:
         raise RuntimeError(ended.stdout + ended.stderr)
-    return int(_found(r"(\d+) passed", ended.stdout)), len(_found(r"(?m)^stall +([A-Z]+)", ended.stdout)), seconds, cpu
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    assert match, text
-    return match[1]
-
-
-def _children_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return (
+        int(found_in(r"(\d+) passed", ended.stdout)),
+        len(found_in(r"(?m)^stall +([A-Z]+)", ended.stdout)),
+        seconds,
+        cpu,
+    )

@@ -5,7 +5,6 @@ The load comes from h2load (Debian's nghttp2-client), so that nearly all of both
 
 from __future__ import annotations
 
-import re
 import resource
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import cpu_seconds
+from bench.load import children_cpu, cpu_seconds, found_in
 from bench.servers import PATH, REQUEST_BODY
 from tests.environments import UnavailableError, program
 from tokentape_fake_provider import FakeProviderServer
@@ -101,10 +100,10 @@ def run(console: Console) -> None:
 def _carried(h2load: str, workers: int) -> Carried:
     with serving(workers, "instant") as server:
         _load(h2load, server.port, "-c", _CONNECTIONS, "-n", "400")
-        before, own = server.cpu, _children_cpu()
+        before, own = server.cpu, children_cpu()
         printed = _load(h2load, server.port, "-c", _CONNECTIONS, "--duration", str(_SECONDS))
-        done = int(_found(r"(\d+) succeeded", printed))
-        server_cpu, generator_cpu = server.cpu - before, _children_cpu() - own
+        done = int(found_in(r"(\d+) succeeded", printed))
+        server_cpu, generator_cpu = server.cpu - before, children_cpu() - own
     return Carried(done / _SECONDS, server_cpu / done * 1e6, generator_cpu / done * 1e6)
 
 
@@ -124,7 +123,7 @@ def _print_paced(console: Console, h2load: str) -> None:
             late.frombytes(file.read_bytes())
     ordered = sorted(late)
     p50, p99 = (ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
-    complete = _found(r"(\d+) succeeded", printed)
+    complete = found_in(r"(\d+) succeeded", printed)
     console.print(
         f"{STREAMS:,} streams of {_PACED}, {_ARRIVALS_PER_S} more each second, over {WORKERS[-1]} workers: {complete} "
         f"complete in {seconds:.0f} s, at most {most:,} open files, {len(ordered):,} frames, {cpu / seconds:.2f} cores"
@@ -191,17 +190,6 @@ def _allow_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < _FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES if hard < 0 else min(_FILES, hard), hard))
-
-
-def _children_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    assert match, text
-    return match[1]
 
 
 if __name__ == "__main__":

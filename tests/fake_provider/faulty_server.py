@@ -30,7 +30,7 @@ def client(server: FakeProviderServer, session: Session) -> Iterator[openai.Open
 
 
 def statuses(client: openai.OpenAI, count: int) -> list[int]:
-    """The statuses of so many requests."""
+    """The statuses of this number of requests."""
     got = []
     for _ in range(count):
         try:

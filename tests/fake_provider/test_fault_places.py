@@ -88,7 +88,7 @@ def test_times_of_stalls() -> None:
     ],
 )
 def test_places(place: str, kept: int) -> None:
-    """A place is so many frames or bytes from the beginning, or from the end."""
+    """A place is a number of frames or bytes from the beginning, or from the end."""
     tape = Tape((Frame(0, b"abc"), Frame(0, b"def")), headers=SSE)
     assert apply_fault(parse_fault(f"fin@{place}"), tape).body == tape.body[:kept]
 

@@ -89,13 +89,17 @@ class StringGroup(NamedTuple):
 
 
 class JsonStrings(NamedTuple):
-    """The strings of JSON texts by their groups, and the distinct parts between the quotation marks of all texts."""
+    """The strings of JSON texts by their groups, and the distinct parts between the quotation marks of all texts.
+
+    Parts that differ from others in numbers only may be missing.
+    """
 
     groups: list[StringGroup]
     parts: set[str]
 
 
 _Found: TypeAlias = dict[tuple[str, ...], dict[str, StringGroup]]
+_Strings: TypeAlias = tuple[list[str], str | None]
 
 
 class _Number(str):
@@ -148,7 +152,7 @@ def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonSt
                 return None
             _collect((("", value),) if value.__class__ is str else value, (), (), found, 0)
             # Most events of a stream have one shape, which is worth it from the second on.
-            form = "" if "\\" in text else '"'.join(parts[::2]).translate(_NO_DIGITS)
+            form = "" if "\\" in text or len(parts) == 1 else '"'.join(parts[::2]).translate(_NO_DIGITS)
             if form and form == form_before:
                 shape = _shape_of((before, leaves(before, start_of(before))), (text, leaves(text, start)), found)
             before, form_before = text, form
@@ -197,9 +201,6 @@ class _Shape:
         columns = zip(*rows, strict=True)
         for values, common in self._strings:
             values.extend(next(columns) if common is None else [common] * len(rows))
-
-
-_Strings: TypeAlias = tuple[list[str], str | None]
 
 
 def _shape_of(one: tuple[str, list[Leaf]], other: tuple[str, list[Leaf]], found: _Found) -> _Shape | None:
