@@ -29,15 +29,15 @@ class Chunk(NamedTuple):
     at: float
 
 
-def chunks_of(sizes: Iterable[int], times: Iterable[float]) -> tuple[Chunk, ...]:
+class _Chunks(tuple[Chunk, ...]):  # noqa: SLOT001 - a tuple can have no slots
+    """Chunks that keep the scalar of `format_chunks`, once it is known."""
+
+    text = ""
+
+
+def chunks_of(sizes: Iterable[int], times: Iterable[float]) -> _Chunks:
     """Chunks of these sizes and times; a call of `Chunk` for each takes four times as long."""
-    return tuple(map(partial(tuple.__new__, Chunk), zip(sizes, times, strict=True)))
-
-
-class _ParsedChunks(tuple[Chunk, ...]):  # noqa: SLOT001 - a tuple can have no slots
-    """Chunks, and the scalar that they were read from, as it is written here."""
-
-    text: str
+    return _Chunks(map(partial(tuple.__new__, Chunk), zip(sizes, times, strict=True)))
 
 
 def format_ms(at: float) -> str:
@@ -54,8 +54,13 @@ def number_of_ms(at: float) -> int | float:
 
 def format_chunks(chunks: Iterable[Chunk]) -> str:
     """The chunks as one scalar."""
-    if isinstance(chunks, _ParsedChunks):
+    if isinstance(chunks, _Chunks):
+        chunks.text = chunks.text or _formatted(chunks)
         return chunks.text
+    return _formatted(chunks)
+
+
+def _formatted(chunks: Iterable[Chunk]) -> str:
     return _NEEDLESS_ZEROS.sub("", " ".join([f"{size}@{at:.3f}" for size, at in chunks]))
 
 
@@ -78,7 +83,7 @@ def _plain_chunks(text: str) -> tuple[Chunk, ...]:
     sizes, times = list(map(int, items[::2])), list(map(float, items[1::2]))
     if max(sizes) > _LARGEST or times[-1] > _LONGEST or times != sorted(times):
         return ()
-    chunks = _ParsedChunks(chunks_of(sizes, times))
+    chunks = chunks_of(sizes, times)
     chunks.text = text
     return chunks
 

@@ -169,10 +169,11 @@ def interaction_of(fields: Any, place: str = "cassette") -> Interaction:
                 f"its {part} has a `parsed_body`, which another project's serializer wrote and plain vcrpy "
                 "can't read either: record it again with vcrpy's own yaml serializer"
             )
-    return Interaction(_request(fields["request"]), _response(fields["response"], place))
+    return Interaction(request_of(fields["request"]), _response(fields["response"], place))
 
 
-def _request(fields: Mapping[str, Any]) -> Request:
+def request_of(fields: Mapping[str, Any]) -> Request:
+    """A request from vcrpy's own mapping of it. Raises `CassetteFormatError`."""
     method, uri = fields.get("method"), fields.get("uri")
     if not isinstance(method, str) or not isinstance(uri, str):
         raise CassetteFormatError("its request has no `method` or no `uri`: the file is damaged, record it again")

@@ -21,7 +21,7 @@ from tokentape_harness.cassettes.atomic_file import remove_abandoned
 from tokentape_harness.cassettes.chunks import format_chunks, parse_chunks, rechunk
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Interaction
-from tokentape_harness.cassettes.reader import interaction_of, parse_cassette, read_file
+from tokentape_harness.cassettes.reader import parse_cassette, read_file, request_of
 from tokentape_harness.cassettes.writer import format_interaction, format_parts, request_fields, write_atomically
 from tokentape_harness.errors import (
     CassetteError,
@@ -30,7 +30,7 @@ from tokentape_harness.errors import (
     CassetteSyntaxError,
     CassetteWriteError,
 )
-from tokentape_harness.recording.playback import vcr_response
+from tokentape_harness.recording.playback import response_of, vcr_response
 from tokentape_harness.recording.redacted_cache import RedactedCache, RedactedInteraction
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.vcr_request import VcrRequest
@@ -177,7 +177,7 @@ def _interaction(request: Request, response: dict[str, Any]) -> Interaction:
         "body": bytes(body) if isinstance(body, bytearray) else body,
         "headers": {str(name): [value] for name, value in request.headers.items()},
     }
-    return interaction_of({"request": fields, "response": _with_fitting_chunks(response)}, str(request.uri))
+    return Interaction(request_of(fields), response_of(_with_fitting_chunks(response), str(request.uri)))
 
 
 def _with_fitting_chunks(response: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, quote_plus
 
 from tokentape_fake_provider.http.bounded_pattern import BoundedPattern
@@ -17,14 +17,15 @@ from tokentape_fake_provider.sessions.matching.json_path import Path
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
-from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, unit_span
-from tokentape_harness.redaction.leaf_groups import body_strings, known_parts, leaf_groups
+from tokentape_harness.redaction.json_text import JsonStrings, Leaf, StringGroup, leaves, unit_span
+from tokentape_harness.redaction.leaf_groups import body_strings, known_strings, leaf_groups
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, own_matches
 from tokentape_harness.redaction.searched import SearchedTexts, digest_of
 from tokentape_harness.redaction.text_rules import NAME_RULES, TextRule, is_placeholder
 
 Found: TypeAlias = Callable[[str], object]
+T = TypeVar("T")
 
 # A replacement can cause another match where two rules meet; no text has needed this many passes.
 _PASSES = 8
@@ -43,15 +44,7 @@ class Span(NamedTuple):
 
 def find_spans(text: str, rules: RedactionRules, candidates: Sequence[TextRule] | None = None) -> list[Span]:
     """The secrets in a text, in order; overlapping ones are merged. `candidates` are the text rules that may match."""
-    found: list[Span] = []
-    candidates = _candidates(text, rules.text) if candidates is None else candidates
-    lower = text.lower() if candidates else ""
-    for rule in candidates:
-        group = "secret" if "secret" in rule.pattern.groupindex else 0
-        for match in _rule_matches(rule, text, lower):
-            start, end = match.span(group)
-            if start < end and (rule.is_secret is None or rule.is_secret(match)):
-                found.append(Span(start, end, rule.name))
+    found = _rule_spans(text, _candidates(text, rules.text) if candidates is None else candidates)
     for secret in rules.secrets:
         for written in _spellings(secret):
             at = text.find(written)
@@ -59,6 +52,18 @@ def find_spans(text: str, rules: RedactionRules, candidates: Sequence[TextRule] 
                 found.append(Span(at, at + len(written), "own credential"))
                 at = text.find(written, at + len(written))
     return _merged(text, found, rules)
+
+
+def _rule_spans(text: str, candidates: Sequence[TextRule]) -> list[Span]:
+    found = list[Span]()
+    lower = text.lower() if candidates else ""
+    for rule in candidates:
+        group = "secret" if "secret" in rule.pattern.groupindex else 0
+        for match in _rule_matches(rule, text, lower):
+            start, end = match.span(group)
+            if start < end and (rule.is_secret is None or rule.is_secret(match)):
+                found.append(Span(start, end, rule.name))
+    return found
 
 
 def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = lambda _: None) -> str:
@@ -77,7 +82,7 @@ def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = 
 def redact_body(
     body: bytes,
     content_type: str,
-    chunks: Sequence[Chunk],
+    chunks: tuple[Chunk, ...],
     rules: RedactionRules,
     note: Found,
     *,
@@ -89,16 +94,16 @@ def redact_body(
     It searches JSON strings, joined over the events of a stream; then the parameters of forms; then the whole text.
     `searched` are the texts that these rules found clean.
     """
-    chunks = tuple(chunks)
-    digest = b"" if searched is None else digest_of(body, content_type, sent=sent)
-    unsearched = rules if searched is None else searched.unsearched(digest, rules)
+    # The cassette keeps the body of a response, and none of a request that it only replays.
+    key = b"" if searched is None else digest_of(body, content_type) if sent else (content_type, body)
+    unsearched = rules if searched is None else searched.unsearched(key, rules)
     if unsearched is not None:
         redacted = _redacted(body, content_type, chunks, unsearched, note, sent)
         if redacted[0] != body:
             # A placeholder can cause another match, also of a rule that this body was searched by.
             return redacted if unsearched is rules else _redacted(body, content_type, chunks, rules, note, sent)
         if searched is not None:
-            searched.add_clean(digest, rules)
+            searched.add_clean(key, rules)
     return body, chunks
 
 
@@ -147,24 +152,36 @@ def _candidates_among(parts: set[str], text_rules: Sequence[TextRule]) -> list[T
     return candidates
 
 
-class _Same:
-    """Rules as a key: a hash of them all takes longer than a search for their hints."""
+class _Same(Generic[T]):
+    """A value as a key, by its identity: a hash of all rules takes longer than a search for their hints."""
 
-    __slots__ = ("rules",)
+    __slots__ = ("value",)
 
-    def __init__(self, rules: Sequence[TextRule]) -> None:
-        self.rules = rules
+    def __init__(self, value: T) -> None:
+        self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.rules is other.rules
+        return isinstance(other, _Same) and self.value is other.value
 
     def __hash__(self) -> int:
-        return id(self.rules)
+        return id(self.value)
+
+
+def _known_candidates(body: bytes, content_type: str, text_rules: Sequence[TextRule]) -> Sequence[TextRule] | None:
+    """The text rules that may match a body or one of its strings; `None` if its strings are not remembered."""
+    strings = known_strings(body, content_type) if text_rules else None
+    return None if strings is None else _last_candidates(_Same(strings), _Same(text_rules))
+
+
+@lru_cache(maxsize=1)
+def _last_candidates(strings: _Same[JsonStrings], text_rules: _Same[Sequence[TextRule]]) -> Sequence[TextRule]:
+    groups, parts = strings.value
+    return _candidates_among(parts.union(map(_sample, groups)), text_rules.value)
 
 
 @lru_cache(maxsize=16)
-def _with_names(same: _Same) -> tuple[TextRule, ...]:
-    return (*same.rules, *NAME_RULES)
+def _with_names(text_rules: _Same[Sequence[TextRule]]) -> tuple[TextRule, ...]:
+    return (*text_rules.value, *NAME_RULES)
 
 
 class _Hints:
@@ -202,8 +219,8 @@ _MARKS = frozenset("_-.")
 
 
 @lru_cache(maxsize=16)
-def _hints(same: _Same) -> _Hints:
-    return _Hints(same.rules)
+def _hints(text_rules: _Same[Sequence[TextRule]]) -> _Hints:
+    return _Hints(text_rules.value)
 
 
 @lru_cache(maxsize=4)
@@ -298,8 +315,7 @@ def _in_parameters(body: bytes, content_type: str, rules: RedactionRules, note: 
 
 
 def _in_text(body: bytes, content_type: str, rules: RedactionRules, note: Found, _: bool) -> list[Edit]:
-    parts = known_parts(body, content_type) if rules.text else None
-    candidates = None if parts is None else _candidates_among(parts, rules.text)
+    candidates = _known_candidates(body, content_type, rules.text)
     return _in_pieces(raw_pieces(body, content_type), rules, note, candidates)
 
 
@@ -327,8 +343,10 @@ def _is_filler(text: str) -> bool:
 
 def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Found, sent: bool) -> list[Edit]:
     pieces, strings = body_strings(body, content_type)
-    if not rules.json_paths and strings is not None and _has_no_secret(strings.groups, len(pieces), rules, sent):
-        return []
+    if not rules.json_paths and strings is not None:
+        candidates = _known_candidates(body, content_type, rules.text)
+        if _has_no_secret(strings.groups, len(pieces), rules, candidates, sent):
+            return []
     groups, others = leaf_groups(pieces)
     edits: dict[int, list[TextEdit]] = {}
     for number, leaf in others if rules.json_paths else ():
@@ -343,14 +361,21 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
     return [edit for number in sorted(edits) for edit in pieces[number].edited(sorted(edits[number]))]
 
 
-def _has_no_secret(groups: Sequence[StringGroup], pieces: int, rules: RedactionRules, sent: bool) -> bool:
+def _has_no_secret(
+    groups: Sequence[StringGroup],
+    pieces: int,
+    rules: RedactionRules,
+    candidates: Sequence[TextRule] | None,
+    sent: bool,
+) -> bool:
     """Whether the strings certainly hold no secret; this is fast, as it does not need their places."""
     if pieces == 1:  # only strings in the events of a stream continue each other, not those of one document
         groups = [StringGroup(path, [value]) for path, values in groups for value in values]
     joined = "\0".join("".join(group.values) for group in groups) if rules.secrets else ""
     if any(written in joined for secret in rules.secrets for written in _spellings(secret)):
         return False
-    candidates = _candidates('"'.join(map(_sample, groups)), rules.text)
+    if candidates is None:
+        candidates = _candidates('"'.join(map(_sample, groups)), rules.text)
     return not any(_may_be_secret(group, candidates, rules, sent) for group in groups)
 
 
@@ -370,7 +395,7 @@ def _may_be_secret(group: StringGroup, candidates: Sequence[TextRule], rules: Re
             return True
     elif sent and text[:1] in ("{", "[") and any(_nested_spans(text, rules)):
         return True
-    return bool(candidates) and bool(find_spans(text, rules, candidates))
+    return bool(_merged(text, _rule_spans(text, candidates), rules))
 
 
 def _is_named(path: Path, text: str, rules: RedactionRules, sent: bool) -> bool:

@@ -154,7 +154,7 @@ def json_strings(texts: Iterable[str], start_of: Callable[[str], int]) -> JsonSt
             # Most events of a stream have one shape, which is worth it from the second on.
             form = "" if "\\" in text or len(parts) == 1 else '"'.join(parts[::2]).translate(_NO_DIGITS)
             if form and form == form_before:
-                shape = _shape_of((before, leaves(before, start_of(before))), (text, leaves(text, start)), found)
+                shape = _shape_of(before, text, leaves(text, start), found)
             before, form_before = text, form
     except (ValueError, RecursionError):
         return None
@@ -203,26 +203,28 @@ class _Shape:
             values.extend(next(columns) if common is None else [common] * len(rows))
 
 
-def _shape_of(one: tuple[str, list[Leaf]], other: tuple[str, list[Leaf]], found: _Found) -> _Shape | None:
-    """The shape of two texts, if they differ in nothing but strings and numbers that do not decide the groups."""
-    (before, befores), (text, here) = one, other
-    if [leaf.group for leaf in befores] != [leaf.group for leaf in here]:
-        return None
+def _shape_of(before: str, text: str, here: Sequence[Leaf], found: _Found) -> _Shape | None:
+    """The shape of a text with these leaves, of which those vary that another text of its form has otherwise.
+
+    `None` if one of them decides the groups.
+    """
     fixed, kinds, strings = list[str](), list[bool](), list[_Strings]()
     begin = at = at_before = 0
-    for leaf_before, leaf in zip(befores, here, strict=True):
-        if before[at_before : leaf_before.start] != text[at : leaf.start]:
-            return None
-        at_before, at = leaf_before.end, leaf.end
-        differs = leaf_before.value != leaf.value
-        if differs:
+    for leaf in here:
+        start = at_before + leaf.start - at
+        number = None if leaf.is_string else _NUMBER.match(before, start)
+        at_before = before.find('"', start) if number is None else number.end()
+        at = leaf.end
+        varies = before[start:at_before] != leaf.value
+        if varies:
+            name = str(leaf.path[-1])
+            if name == "type" if leaf.is_string else name.lower().endswith("index"):
+                return None
             fixed.append(text[begin : leaf.start])
             kinds.append(leaf.is_string)
             begin = leaf.end
         if leaf.is_string:
-            strings.append((found[leaf.group[1:]][leaf.group[0]].values, None if differs else leaf.value))
-    if before[at_before:] != text[at:]:
-        return None
+            strings.append((found[leaf.group[1:]][leaf.group[0]].values, None if varies else leaf.value))
     first, *after = (*fixed, text[begin:])
     return _Shape(first, list(zip(kinds, after, strict=True)), strings)
 

@@ -43,10 +43,9 @@ def _strings(body: bytes, content_type: str) -> BodyStrings:
     return BodyStrings(pieces, json_strings((piece.text for piece in pieces), json_start))
 
 
-def known_parts(body: bytes, content_type: str) -> set[str] | None:
-    """The distinct parts between the quotation marks of a body; `None` for one that is large or not JSON."""
-    strings = body_strings(body, content_type).strings if len(body) <= _LARGE else None
-    return None if strings is None else strings.parts
+def known_strings(body: bytes, content_type: str) -> JsonStrings | None:
+    """The strings of a body, if they are remembered; `None` for one that is large or not JSON."""
+    return body_strings(body, content_type).strings if len(body) <= _LARGE else None
 
 
 _last_strings = lru_cache(maxsize=1)(_strings)

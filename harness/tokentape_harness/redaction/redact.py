@@ -104,7 +104,7 @@ def credentials_of(
         plain, content_type = plain_body(request)
         searched = searched or SearchedTexts()
         find = partial(sent_secrets, plain, content_type, rules)
-        values += searched.credentials(digest_of(plain, content_type, sent=True), find)
+        values += searched.credentials(digest_of(plain, content_type), find)
     if interaction.websocket is not None:
         values += sent_in_frames(interaction.websocket, rules)
     values += [unquote_plus(value) for value in values if "%" in value or "+" in value]

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from tokentape_harness.cassettes.model import Headers
 from tokentape_harness.redaction.rules import RedactionRules
+
+Text: TypeAlias = bytes | str | tuple[str, bytes]
 
 
 class SearchedTexts:
     """Remembers the texts without secrets, and the credentials in bodies of requests.
 
-    A body is known by its digest, a header or a URI by itself. All rules that this is used with differ in nothing but
+    A request's body is known by its digest, all else by itself. All rules that this is used with differ in nothing but
     their secrets and placeholders.
     """
 
     def __init__(self) -> None:
-        self._clean: dict[bytes | str, tuple[str, ...]] = {}
+        self._clean: dict[Text, tuple[str, ...]] = {}
         self._credentials: dict[bytes, tuple[str, ...]] = {}
         self._headers: dict[str, tuple[Headers, RedactionRules, Headers]] = {}
 
-    def unsearched(self, text: bytes | str, rules: RedactionRules) -> RedactionRules | None:
+    def unsearched(self, text: Text, rules: RedactionRules) -> RedactionRules | None:
         """The rules by which this text must still be searched: all, only the secrets found since, or `None`."""
         known = self._clean.get(text)
         if known is None:
@@ -31,7 +34,7 @@ class SearchedTexts:
         secrets = tuple(secret for secret in rules.secrets if secret not in known)
         return RedactionRules(secrets=secrets, placeholders=rules.placeholders) if secrets else None
 
-    def add_clean(self, text: bytes | str, rules: RedactionRules) -> None:
+    def add_clean(self, text: Text, rules: RedactionRules) -> None:
         """Note that this text has no secret by these rules."""
         self._clean[text] = rules.secrets
 
@@ -50,8 +53,8 @@ class SearchedTexts:
         return self._credentials[digest]
 
 
-def digest_of(body: bytes, content_type: str, *, sent: bool) -> bytes:
-    """A digest of a body and of what else decides how it is searched."""
-    digest = hashlib.blake2b(f"{sent} {content_type}\n".encode(), digest_size=32)
+def digest_of(body: bytes, content_type: str) -> bytes:
+    """A digest of a request's body and of what else decides how it is searched."""
+    digest = hashlib.blake2b(f"{content_type}\n".encode(), digest_size=32)
     digest.update(body)
     return digest.digest()

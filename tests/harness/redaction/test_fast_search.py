@@ -7,6 +7,7 @@ import random
 import re
 import string
 from collections.abc import Iterable
+from itertools import chain
 
 import pytest
 from hypothesis import example, given
@@ -51,6 +52,21 @@ def test_a_parser_finds_the_strings_of_the_tokenizer(documents, ascii_only):
     assert found is not None
     assert sorted(map(repr, map(tuple, found.groups))) == sorted(map(repr, expected.values()))
     assert _numberless(found.parts) >= _numberless("".join(texts).split('"'))
+
+
+SHORT_NAMES = st.sampled_from(["a", "b", "type", "index"])
+
+
+@given(st.lists(st.tuples(SHORT_NAMES, st.sampled_from("xyz"), SHORT_NAMES, st.integers(0, 2), st.sampled_from("xyz"))))
+@example([("a", "x", "a", 0, "x"), ("b", "x", "a", 0, "x"), ("b", "y", "a", 1, "z"), ("a", "x", "a", 0, "x")])
+def test_texts_of_one_form_may_have_other_names(events):
+    """Texts that differ in the names of their members as well give the groups that the slow search finds."""
+    texts = [f'{{"{a}": "{b}", "{c}": {d}, "last": "{e}"}}' for a, b, c, d, e in events]
+    expected: dict[object, list[str]] = {}
+    for leaf in chain.from_iterable(map(leaves, texts)):
+        if leaf.is_string:
+            expected.setdefault(leaf.group, []).append(leaf.value)
+    assert sorted(group.values for group in _groups(texts) or ()) == sorted(expected.values())
 
 
 def _groups(texts: list[str]) -> list[StringGroup] | None:
