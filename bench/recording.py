@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import gc
 import random
+import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,7 +24,7 @@ from bench.servers import SHORT_PREFIX
 from tokentape_harness import use_cassette
 
 STREAMS = 40
-ROUNDS = 5
+ROUNDS = 9
 _IMAGE_BYTES = 786_432  # 1 MB in base64
 _MATCH_ON = ("method", "scheme", "host", "port", "path", "query")
 
@@ -69,7 +71,7 @@ USES: dict[str, Use] = {"vcrpy": _vcrpy, "tokentape": _tokentape}
 
 def run(console: Console) -> None:
     """Print the CPU time of each shape without a cassette, while it is recorded, and when it is replayed."""
-    table = Table(title=f"CPU of the client, best of {ROUNDS} rounds taken in turn, ms", title_justify="left")
+    table = Table(title=f"CPU of the client, medians of {ROUNDS} rounds taken in turn, ms", title_justify="left")
     for column in ("what", "no cassette", "vcrpy records", "ours records", "", "vcrpy replays", "ours replays", ""):
         table.add_column(column, justify="left" if column == "what" else "right")
     with running("bare ASGI, a message an event") as server:
@@ -78,18 +80,19 @@ def run(console: Console) -> None:
     console.print(table)
 
 
-def _cells(times: dict[str, float]) -> list[str]:
-    cells = [f"{times['plain']:.0f}"]
+def _cells(times: dict[str, list[float]]) -> list[str]:
+    cells = [f"{statistics.median(times['plain']):.0f}"]
     for mode in ("all", "none"):
-        reference, ours = times[f"vcrpy {mode}"], times[f"tokentape {mode}"]
-        cells += [f"{reference:.0f}", f"{ours:.0f}", f"{ours / reference:.2f}x"]
+        pair = times[f"vcrpy {mode}"], times[f"tokentape {mode}"]
+        ratio = statistics.median(ours / reference for reference, ours in zip(*pair, strict=True))
+        cells += [*(f"{statistics.median(each):.0f}" for each in pair), f"{ratio:.2f}x"]
     return cells
 
 
-def _measured(shape: Shape, port: int) -> dict[str, float]:
-    """The least CPU time of each run, in ms; the runs take turns, so that other load meets all of them."""
+def _measured(shape: Shape, port: int) -> dict[str, list[float]]:
+    """The CPU time of each run in each round, in ms; those of one round have a ratio, as they meet the same load."""
     contents = [shape.content(number) for number in range(shape.requests)]
-    times: dict[str, float] = {}
+    times = defaultdict[str, list[float]](list)
     with tempfile.TemporaryDirectory() as folder:
         for number in range(-1, ROUNDS):
             runs: dict[str, AbstractContextManager[Any]] = {"plain": nullcontext()}
@@ -99,7 +102,7 @@ def _measured(shape: Shape, port: int) -> dict[str, float]:
             for name, cassette in runs.items():
                 taken = _cpu(shape, port, contents, cassette)
                 if number >= 0:  # the first round imports what is imported late
-                    times[name] = min(times.get(name, taken), taken)
+                    times[name].append(taken)
     return times
 
 
