@@ -161,11 +161,16 @@ def is_secret_member(key: str, value: str, is_header: bool) -> bool:
 
 def _is_ambiguous_secret(key: str, value: str) -> bool:
     """Whether a word such as `pin` or `jwt` names this value, and it looks like a code or a key."""
-    last = "".join(_words_of(key)[-1:])
+    last = _last_word(key)
     return last in _AMBIGUOUS and (
         (last in _CODES and _CODE.fullmatch(value) is not None)
         or (len(value) >= _SHORTEST_SECRET and not any(char.isspace() for char in value) and is_random(value))
     )
+
+
+@lru_cache(maxsize=4096)
+def _last_word(name: str) -> str:
+    return "".join(_words_of(name)[-1:])
 
 
 def holds_headers(key: str) -> bool:

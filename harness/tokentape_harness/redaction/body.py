@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 from tokentape_fake_provider.http.bounded_pattern import BoundedPattern
 from tokentape_fake_provider.sessions.matching.json_path import Path
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces
+from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import JsonStrings, Leaf, StringGroup, leaves, unit_span
 from tokentape_harness.redaction.leaf_groups import body_strings, known_strings, leaf_groups
@@ -342,6 +342,9 @@ def _is_filler(text: str) -> bool:
 
 
 def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Found, sent: bool) -> list[Edit]:
+    by_value = not (rules.text or rules.json_paths or rules.known_names)
+    if by_value and _shows_strings(body, content_type):
+        return []  # they are searched with the text
     pieces, strings = body_strings(body, content_type)
     if not rules.json_paths and strings is not None:
         candidates = _known_candidates(body, content_type, rules.text)
@@ -359,6 +362,12 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
         for number, edit in _group_edits(text, members, pieces, rules, candidates, note, sent):
             edits.setdefault(number, []).append(edit)
     return [edit for number in sorted(edits) for edit in pieces[number].edited(sorted(edits[number]))]
+
+
+def _shows_strings(body: bytes, content_type: str) -> bool:
+    """Whether all strings stand in the text as they are: in one document without escapes."""
+    pieces = text_pieces(body, content_type)
+    return len(pieces) == 1 and "\\" not in pieces[0].text
 
 
 def _has_no_secret(

@@ -18,15 +18,16 @@ from tokentape_harness.cassettes.model import Interaction, Response
 from tokentape_harness.cassettes.model import Request as RecordedRequest
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.use_cassette import use_cassette
-from tokentape_harness.redaction import DEFAULT_RULES, redact
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redact
 from tokentape_harness.redaction import body as redaction_body
-from tokentape_harness.redaction.body import find_spans
+from tokentape_harness.redaction.body import find_spans, redact_body
 from tokentape_harness.redaction.body_text import text_pieces
 from tokentape_harness.redaction.json_text import StringGroup, json_strings, leaves
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.text_rules import NAME_RULES, TEXT_RULES
 
 KEY = "sk-proj-aB1cD2eF3gH4iJ5kL6mN7oP8"
+ESCAPED = KEY.replace("-", "\\u002d")
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(["text", "tool", 'a"b', "é\\", "\ud83d"])
 NAMES = st.sampled_from(["type", "index", "outputIndex", "text", "delta", "items", "é", 'a"b'])
 LEAVES = TEXTS | st.integers(-3, 3) | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -269,3 +270,30 @@ def test_headers_that_come_again_are_redacted_of_a_new_secret():
     sent = RecordedRequest("GET", "http://h/", (("x-api-key", "7f3Q-opaque-93zzKq"),))
     redactor.learn(Interaction(sent, Response()))
     assert redactor.interaction(Interaction(noted, Response())).request.headers == (("x-note", "REDACTED"),)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", f'{{"a": "{KEY}", "b": 1}}'),
+        ("application/json", f'{{"a": "{ESCAPED}"}}'),
+        ("application/json", f'{{"a": "\\"{KEY}"}}'),
+        ("application/x-ndjson", f'{{"a": "{KEY[:9]}"}}\n{{"a": "{KEY[9:]}"}}\n'),
+        ("text/plain", f"a {KEY}"),
+    ],
+)
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_known_value_is_found_by_itself(content_type, body, sent):
+    """Rules that know a value alone remove it from a body, whether or not its strings stand in the text as they are."""
+    rules = RedactionRules(secrets=(KEY,))
+    found, _ = redact_body(body.encode(), content_type, (), rules, lambda _: None, sent=sent)
+    assert "REDACTED" in found.decode()
+    strings = leaf_groups(text_pieces(found, content_type)).groups or [[]]
+    assert KEY not in found.decode() + "".join(leaf.value for members in strings for _, leaf in members)
+
+
+@pytest.mark.parametrize("rules", [RedactionRules(json_paths=("$.api_key",)), RedactionRules(known_names=True)])
+def test_a_place_or_a_name_is_enough(rules):
+    """Rules that know no value and no form remove what they name."""
+    body = b'{"api_key": "a b c", "b": "d"}'
+    assert redact_body(body, "", (), rules, lambda _: None)[0] == b'{"api_key": "REDACTED", "b": "d"}'
