@@ -1,6 +1,5 @@
 """Redaction: remove secrets from interactions before they are written."""
 
-from tokentape_harness.redaction.body import redact_text
 from tokentape_harness.redaction.logs import redacted_logs
 from tokentape_harness.redaction.redact import (
     Secret,
@@ -17,6 +16,7 @@ from tokentape_harness.redaction.rules import (
     RedactionRules,
     secrets_of_environment,
 )
+from tokentape_harness.redaction.spans import redact_text
 from tokentape_harness.redaction.text_rules import TextRule
 
 __all__ = [

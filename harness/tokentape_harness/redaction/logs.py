@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tokentape_harness.redaction.body import redact_text
 from tokentape_harness.redaction.rules import DEFAULT_RULES, RedactionRules
+from tokentape_harness.redaction.spans import redact_text
 
 _LOGGERS = (
     "vcr.request",

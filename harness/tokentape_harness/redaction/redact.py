@@ -14,10 +14,11 @@ import msgspec
 
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response, header_values
-from tokentape_harness.redaction.body import Found, redact_body, redact_text
+from tokentape_harness.redaction.body import redact_body
 from tokentape_harness.redaction.credentials import sent_secrets
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct
 from tokentape_harness.redaction.searched import SearchedTexts, digest_of
+from tokentape_harness.redaction.spans import Found, redact_text
 from tokentape_harness.redaction.text_rules import is_placeholder
 from tokentape_harness.redaction.websocket import redact_websocket, sent_in_frames
 

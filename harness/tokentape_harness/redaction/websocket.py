@@ -8,9 +8,10 @@ from typing import get_args
 import msgspec
 
 from tokentape_fake_provider.tape import Sender, WebSocket, WebSocketFrame
-from tokentape_harness.redaction.body import Found, redact_body, redact_text
+from tokentape_harness.redaction.body import redact_body
 from tokentape_harness.redaction.credentials import sent_secrets
 from tokentape_harness.redaction.rules import RedactionRules
+from tokentape_harness.redaction.spans import Found, redact_text
 
 _LINES = "application/x-ndjson"
 

@@ -18,12 +18,13 @@ from tokentape_harness.cassettes.model import Interaction, Response
 from tokentape_harness.cassettes.model import Request as RecordedRequest
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.use_cassette import use_cassette
-from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redact
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redact, spans
 from tokentape_harness.redaction import body as redaction_body
-from tokentape_harness.redaction.body import find_spans, redact_body
+from tokentape_harness.redaction.body import redact_body
 from tokentape_harness.redaction.body_text import text_pieces
 from tokentape_harness.redaction.json_text import StringGroup, json_strings, leaves
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
+from tokentape_harness.redaction.spans import find_spans
 from tokentape_harness.redaction.text_rules import NAME_RULES, TEXT_RULES
 
 KEY = "sk-proj-aB1cD2eF3gH4iJ5kL6mN7oP8"
@@ -180,7 +181,7 @@ FRAGMENTS = st.sampled_from(
 def test_matches_are_found_at_the_hints_that_they_begin_with(text):
     """Looking at the places of the hints alone finds the matches of the whole search, of each rule."""
     for rule in (*TEXT_RULES, *NAME_RULES):
-        found = [match.span() for match in redaction_body._rule_matches(rule, text, text.lower())]
+        found = [match.span() for match in spans._rule_matches(rule, text, text.lower())]
         assert found == [match.span() for match in rule.pattern.finditer(text)], rule.name
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tokentape_harness.cassettes.model import Interaction, Request, Response
 from tokentape_harness.redaction import DEFAULT_RULES, redact
-from tokentape_harness.redaction.body import find_spans
+from tokentape_harness.redaction.spans import find_spans
 
 ROOT = Path(__file__).parents[3]
 CORPUS = ROOT / "../shared/corpus"

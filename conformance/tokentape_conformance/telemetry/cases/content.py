@@ -15,7 +15,7 @@ from tokentape_conformance.telemetry.telemetry_trial import NOT_REPORTED, Teleme
 from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.script.model import Text, ToolCall
 from tokentape_harness.conversion.request_reader import read_content
-from tokentape_harness.redaction.body import redact_text
+from tokentape_harness.redaction import redact_text
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
 
 SOURCE = "semantic-conventions-genai, content"
