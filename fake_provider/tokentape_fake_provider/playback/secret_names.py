@@ -159,6 +159,11 @@ def is_secret_member(key: str, value: str, is_header: bool) -> bool:
     return is_secret_name(key, "header" if is_header else "member") or _is_ambiguous_secret(key, value)
 
 
+def may_be_secret_member(key: str) -> bool:
+    """Whether the text of a JSON member is secret, or would be if it looked like a code or a key."""
+    return is_secret_name(key, "member") or _last_word(key) in _AMBIGUOUS
+
+
 def _is_ambiguous_secret(key: str, value: str) -> bool:
     """Whether a word such as `pin` or `jwt` names this value, and it looks like a code or a key."""
     last = _last_word(key)

@@ -16,7 +16,7 @@ from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, uni
 from tokentape_harness.redaction.leaf_groups import body_strings, known_strings, leaf_groups
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
 from tokentape_harness.redaction.rules import PLACEHOLDER, RedactionRules
-from tokentape_harness.redaction.searched import SearchedTexts, digest_of
+from tokentape_harness.redaction.searched import SearchedTexts
 from tokentape_harness.redaction.spans import PASSES, Found, Span, find_spans, merged, rule_spans, spellings
 from tokentape_harness.redaction.text_rules import TextRule, is_placeholder
 
@@ -41,7 +41,7 @@ def redact_body(
     `searched` are the texts that these rules found clean.
     """
     # The cassette keeps the body of a response, and none of a request that it only replays.
-    key = b"" if searched is None else digest_of(body, content_type) if sent else (content_type, body)
+    key = searched.digest(body, content_type) if searched is not None and sent else (content_type, body)
     unsearched = rules if searched is None else searched.unsearched(key, rules)
     if unsearched is not None:
         redacted = _redacted(body, content_type, chunks, unsearched, note, sent)

@@ -12,7 +12,8 @@ from tokentape_harness.redaction.parameters import secret_parameters
 from tokentape_harness.redaction.rules import RedactionRules
 from tokentape_harness.redaction.text_rules import is_placeholder
 
-_MEMBER = re.compile(r'"([\w.-]{1,60})"\s{0,20}:\s{0,20}"((?:[^"\\]++|\\.)*+)"')
+_NAME = re.compile(r'"([\w.-]{1,60})"\s{0,20}:\s{0,20}"')
+_VALUE = re.compile(r'((?:[^"\\]++|\\.)*+)"')
 
 
 def sent_secrets(body: bytes, content_type: str, rules: RedactionRules) -> Iterator[str]:
@@ -20,10 +21,12 @@ def sent_secrets(body: bytes, content_type: str, rules: RedactionRules) -> Itera
     for piece in raw_pieces(body, content_type):
         for parameter in secret_parameters(piece.text, content_type, rules):
             yield piece.text[parameter.start : parameter.end]
-        for match in _MEMBER.finditer(piece.text):
-            if rules.is_member((match[1],), match[2]) and not _is_text(match[2]):
+        for name in _NAME.finditer(piece.text):
+            # A large value, such as an image, is passed over.
+            value = _VALUE.match(piece.text, name.end()) if rules.may_be_member(name[1]) else None
+            if value is not None and rules.is_member((name[1],), value[1]) and not _is_text(value[1]):
                 with suppress(ValueError):
-                    yield str(json.loads(f'"{match[2]}"'))
+                    yield str(json.loads(f'"{value[1]}"'))
 
 
 def _is_text(value: str) -> bool:

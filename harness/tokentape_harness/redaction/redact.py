@@ -17,7 +17,7 @@ from tokentape_harness.cassettes.model import Headers, Interaction, Request, Res
 from tokentape_harness.redaction.body import redact_body
 from tokentape_harness.redaction.credentials import sent_secrets
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct
-from tokentape_harness.redaction.searched import SearchedTexts, digest_of
+from tokentape_harness.redaction.searched import SearchedTexts
 from tokentape_harness.redaction.spans import Found, redact_text
 from tokentape_harness.redaction.text_rules import is_placeholder
 from tokentape_harness.redaction.websocket import redact_websocket, sent_in_frames
@@ -105,7 +105,7 @@ def credentials_of(
         plain, content_type = plain_body(request)
         searched = searched or SearchedTexts()
         find = partial(sent_secrets, plain, content_type, rules)
-        values += searched.credentials(digest_of(plain, content_type), find)
+        values += searched.credentials(searched.digest(plain, content_type), find)
     if interaction.websocket is not None:
         values += sent_in_frames(interaction.websocket, rules)
     values += [unquote_plus(value) for value in values if "%" in value or "+" in value]

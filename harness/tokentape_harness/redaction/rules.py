@@ -16,6 +16,7 @@ from tokentape_fake_provider.playback.secret_names import (
     is_secret_member,
     is_secret_name,
     is_secret_parameter,
+    may_be_secret_member,
 )
 from tokentape_fake_provider.sessions.matching.json_path import Path, is_json_path, matches
 from tokentape_harness.errors import UsageError
@@ -84,6 +85,10 @@ class RedactionRules(msgspec.Struct, frozen=True):
         if not (self.known_names and names):
             return False
         return is_secret_member(names[-1], value, len(names) > 1 and holds_headers(names[-2]))
+
+    def may_be_member(self, name: str) -> bool:
+        """Whether a text under this name can be secret by its name."""
+        return self.known_names and may_be_secret_member(name)
 
     @property
     def own_text(self) -> tuple[re.Pattern[str] | BoundedPattern, ...]:

@@ -23,6 +23,7 @@ class SearchedTexts:
         self._clean: dict[Text, tuple[str, ...]] = {}
         self._credentials: dict[bytes, tuple[str, ...]] = {}
         self._headers: dict[str, tuple[Headers, RedactionRules, Headers]] = {}
+        self._last = b"", "", b""
 
     def unsearched(self, text: Text, rules: RedactionRules) -> RedactionRules | None:
         """The rules by which this text must still be searched: all, only the secrets found since, or `None`."""
@@ -52,9 +53,12 @@ class SearchedTexts:
             self._credentials[digest] = tuple(find())
         return self._credentials[digest]
 
-
-def digest_of(body: bytes, content_type: str) -> bytes:
-    """A digest of a request's body and of what else decides how it is searched."""
-    digest = hashlib.blake2b(f"{content_type}\n".encode(), digest_size=32)
-    digest.update(body)
-    return digest.digest()
+    def digest(self, body: bytes, content_type: str) -> bytes:
+        """A digest of a request's body and of what else decides how it is searched; that of the last body is kept."""
+        last, kind, digest = self._last
+        if last is not body or kind != content_type:
+            hashed = hashlib.blake2b(f"{content_type}\n".encode(), digest_size=32)
+            hashed.update(body)
+            digest = hashed.digest()
+            self._last = body, content_type, digest
+        return digest

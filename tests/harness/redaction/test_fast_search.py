@@ -18,12 +18,13 @@ from tokentape_harness.cassettes.model import Interaction, Response
 from tokentape_harness.cassettes.model import Request as RecordedRequest
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.use_cassette import use_cassette
-from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redact, spans
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, credentials_of, redact, spans
 from tokentape_harness.redaction import body as redaction_body
 from tokentape_harness.redaction.body import redact_body
 from tokentape_harness.redaction.body_text import text_pieces
 from tokentape_harness.redaction.json_text import StringGroup, json_strings, leaves
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
+from tokentape_harness.redaction.searched import SearchedTexts
 from tokentape_harness.redaction.spans import find_spans
 from tokentape_harness.redaction.text_rules import NAME_RULES, TEXT_RULES
 
@@ -298,3 +299,18 @@ def test_a_place_or_a_name_is_enough(rules):
     """Rules that know no value and no form remove what they name."""
     body = b'{"api_key": "a b c", "b": "d"}'
     assert redact_body(body, "", (), rules, lambda _: None)[0] == b'{"api_key": "REDACTED", "b": "d"}'
+
+
+def test_a_credential_under_an_ambiguous_name_is_one_if_it_looks_like_one():
+    """A request's own credentials are also those under names such as `jwt`, whose values look random."""
+    jwt = "aB1cD2eF3gH4iJ5kL6mN7oP8"
+    body = json.dumps({"image": "A" * 10_000, "jwt": jwt, "pass": "the salt, please", "password": f'"{KEY}'})
+    request = RecordedRequest("POST", "http://h/", (), body.encode())
+    assert credentials_of(Interaction(request, Response())) == (jwt, f'"{KEY}')
+
+
+def test_a_body_is_known_by_what_it_is_and_how_it_is_searched():
+    """The digest of a body is that of an equal one, whichever came last, and not that of another or of another type."""
+    searched, bodies = SearchedTexts(), [b"one", b"two", bytes(bytearray(b"one"))]
+    digests = [searched.digest(body, kind) for body in bodies for kind in ("a", "b", "b", "a")]
+    assert [digests.index(digest) for digest in digests] == [0, 1, 1, 0, 4, 5, 5, 4, 0, 1, 1, 0]
