@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from tokentape_fake_provider.errors import extra_needed
 from tokentape_harness.cli.messages import FAILED, INTERRUPTED, print_error, report_error, show_warning
@@ -15,7 +16,10 @@ from tokentape_harness.errors import CassetteWarning
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by what started the command
+            setattr(sys, name, Path(os.devnull).open("w"))
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             # A character that the terminal's encoding can't show must not end the command.
             stream.reconfigure(errors="backslashreplace")

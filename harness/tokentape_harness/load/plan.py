@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -76,10 +77,6 @@ def run_plan(plan: Plan) -> Ran:
     if plan.processes > 1:
         command += ["--processes", str(plan.processes)]
     none, environment = subprocess.DEVNULL, {**os.environ, VARIABLE: plan.to_json()}
-    # A session of its own: a terminal's Ctrl-C reaches it through this process alone.
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
-        command, env=environment, stdin=none, stdout=none, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
     received: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
@@ -87,16 +84,23 @@ def run_plan(plan: Plan) -> Ran:
         process.kill() if received else process.terminate()
         received.append(number)
 
-    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with process:
-            lines = [line for line in process.communicate()[1].splitlines() if line.strip()]
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        if received:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # its own processes, if it ended before it closed them
+    # A file, not a pipe: workers that outlive their master would keep that open.
+    with tempfile.TemporaryFile("w+") as output:
+        # A session of its own: a terminal's Ctrl-C reaches it through this process alone.
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            command, env=environment, stdin=none, stdout=none, stderr=output, start_new_session=True
+        )
+        previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            process.wait()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            if hasattr(os, "killpg"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its own processes, if it ended before it closed them
+        output.seek(0)
+        lines = [line for line in output.read().splitlines() if line.strip()]
     if process.returncode and not received:
         raise LoadError(f"Locust ended with exit code {process.returncode}: {' '.join(lines[-3:])}")
     warnings = [line.partition("/WARNING/")[2].partition(": ")[2] for line in lines if "/WARNING/" in line]

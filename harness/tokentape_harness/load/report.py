@@ -66,7 +66,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     errors: Mapping[str, int]
     problems: Mapping[str, str]
     generator_lateness: Spread | None
-    provider: ProviderShare | None = None
+    provider: ProviderShare | None
 
     def lines(self) -> list[str]:
         """Return the report as text."""
@@ -103,7 +103,8 @@ class LoadReport(msgspec.Struct, frozen=True):
         out = [f"complete {self.complete}, failed {self.failed}, of these truncated {self.truncated}{unfinished}"]
         out += [f"  {count} x {name}: {self.problems.get(name, '')}" for name, count in self.errors.items()]
         if self.at_once:
-            out.append(f"{self.at_once} arrived at once: something buffers them, or the response is not a stream")
+            reasons = "something buffers them, they were sent so (--timing instant), or the response is not a stream"
+            out.append(f"{self.at_once} arrived at once: {reasons}")
         return [*out, *self._verdict()]
 
     def _verdict(self) -> list[str]:

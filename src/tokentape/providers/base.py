@@ -392,7 +392,5 @@ def _endpoint(base_url: str, path: str) -> httpx2.URL:
     except (httpx2.InvalidURL, TypeError) as error:
         raise ConfigurationError(f"the base URL is not a URL: {error}") from error
     if base.scheme not in ("http", "https") or not base.host:
-        raise ConfigurationError(
-            f"the base URL with scheme {base.scheme!r} and host {base.host!r} needs http(s):// and a host"
-        )
+        raise ConfigurationError("the base URL lacks http(s):// or a host: write it as http://127.0.0.1:8089/v1")
     return base.copy_with(path=base.path.rstrip("/") + path)

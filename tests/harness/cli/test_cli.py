@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -144,6 +145,15 @@ def test_a_broken_pipe_is_quiet(tmp_path, run, command):
     done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, env=environment, timeout=60, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("command", [["faults"], ["show", "no-such-file"]])
+def test_closed_streams_are_no_error(command):
+    """A service manager may start a command with its output closed: the command does its work all the same."""
+    shell = f"{shlex.join([sys.executable, '-m', 'tokentape_harness.cli', *command])} <&- >&-"
+    for closed, text in (("", b"" if command == ["faults"] else b"tokentape: no-such-file: "), (" 2>&-", b"")):
+        done = subprocess.run(["sh", "-c", shell + closed], stderr=subprocess.PIPE, timeout=60, check=False)
+        assert (done.returncode, done.stderr[:25]) == (int(command != ["faults"]), text)
 
 
 def test_help_and_version(run):

@@ -116,6 +116,26 @@ def test_a_run_that_is_ended_early_has_its_report(
     assert page.exists()
 
 
+# Locust between its start and its handlers of signals: a worker is forked, and nothing would close it.
+STARTING = """
+import os, signal
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, b"x")
+    signal.pause()
+os.read(read, 1)
+os.kill(os.getppid(), signal.SIGINT)
+signal.pause()
+"""
+
+
+def test_a_run_that_is_ended_while_it_starts_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that ends Locust before it can close its workers ends these, and the command does not wait for them."""
+    (tmp_path / "locust.py").write_text(STARTING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert plan.run_plan(plan.Plan("http://127.0.0.1:1", "", processes=2)).signal == signal.SIGINT
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

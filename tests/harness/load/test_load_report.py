@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness import terminal_text
 from tokentape_harness.errors import LoadError, UsageError
 from tokentape_harness.load.lag import Lag
 from tokentape_harness.load.page import load_page
@@ -79,12 +81,18 @@ def test_a_load_generator_that_is_the_bottleneck_says_so() -> None:
     assert summarise(slow, users=3, provider=slower_app).lines()[-1].endswith("own lateness")
 
 
+def test_a_report_without_a_journal_has_all_fields() -> None:
+    """Also where it has no provider's times, so that what reads the JSON finds `null`, as the page says."""
+    assert json.loads(terminal_text.dump(summarise(SAMPLES, users=3)))["provider"] is None
+
+
 def test_streams_that_arrive_at_once_are_counted() -> None:
     """A gateway that buffers whole responses is noticed; a response of one token is not taken for buffered."""
     buffered, single = sample(1, 900.0, gap=0.05), sample(2, 100.0, count=1)
     report = summarise([*SAMPLES[:2], buffered, single], users=1)
     assert report.at_once == 1
-    assert "1 arrived at once: something buffers them, or the response is not a stream" in report.lines()
+    reasons = "something buffers them, they were sent so (--timing instant), or the response is not a stream"
+    assert f"1 arrived at once: {reasons}" in report.lines()
     assert not any("at once" in line for line in summarise(SAMPLES, users=1).lines())
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from tokentape_fake_provider.verdict.finding import Finding, Verdict
 from tokentape_harness.terminal_text import printable
+
+# How many requests of a finding are listed: a storm has hundreds.
+_SHOWN: Final = 8
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
@@ -20,9 +24,11 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
 
 def finding_lines(finding: Finding) -> Iterator[str]:
     """A finding in lines, the first with its title."""
-    times = ", ".join(f"{number} at {at:.0f} ms" for number, at in zip(finding.requests, finding.at_ms, strict=True))
+    times = [f"{number} at {at:.0f} ms" for number, at in zip(finding.requests, finding.at_ms, strict=True)]
+    if len(times) > _SHOWN:
+        times[_SHOWN:] = [f"and {len(times) - _SHOWN} more"]
     yield f"  {finding.title} ({finding.kind}, {finding.certainty})"
     yield f"    seen: {finding.seen}"
-    yield f"    requests: {times}"
+    yield f"    requests: {', '.join(times)}"
     yield f"    why: {finding.why}"
     yield f"    remedy{f' ({finding.sdk})' if finding.sdk else ''}: {finding.remedy}"

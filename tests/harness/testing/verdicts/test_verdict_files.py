@@ -21,6 +21,7 @@ from tokentape_harness import FakeProvider
 from tokentape_harness.cli.run import run
 from tokentape_harness.testing.verdicts.case import JudgedCase
 from tokentape_harness.testing.verdicts.files import write_verdicts
+from tokentape_harness.testing.verdicts.text import finding_lines
 
 PAGE = (Path(__file__).parents[4] / "docs" / "verdict.md").read_text()
 STORM = Finding("retry_storm", "certain", [0, 1], [0.0, 5.25], "seen <b>&\x01", "why", "remedy", "openai (Python) 3")
@@ -309,3 +310,11 @@ def test_the_page_has_every_kind_limit_and_sdk():
 def _description(field: Any) -> str:
     description: str = field.type.__metadata__[-1].description
     return description
+
+
+def test_the_text_of_a_storm_is_short() -> None:
+    """A finding in hundreds of requests lists the first, and counts the others."""
+    storm = msgspec.structs.replace(STORM, requests=list(range(100)), at_ms=[0.0] * 100)
+    line = next(line for line in finding_lines(storm) if "requests:" in line)
+    assert line.endswith("7 at 0 ms, and 92 more")
+    assert "more" not in "".join(finding_lines(STORM))
