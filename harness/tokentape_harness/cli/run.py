@@ -18,7 +18,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by what started the command
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for the whole command
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             # A character that the terminal's encoding can't show must not end the command.

@@ -102,6 +102,6 @@ def run_plan(plan: Plan) -> Ran:
         output.seek(0)
         lines = [line for line in output.read().splitlines() if line.strip()]
     if process.returncode and not received:
-        raise LoadError(f"Locust ended with exit code {process.returncode}: {' '.join(lines[-3:])}")
+        raise LoadError(": ".join([f"Locust ended with exit code {process.returncode}", *lines[-3:]]))
     warnings = [line.partition("/WARNING/")[2].partition(": ")[2] for line in lines if "/WARNING/" in line]
     return Ran(warnings, received[0] if received else None)
