@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
@@ -81,13 +82,14 @@ def _shares(values: Iterable[float | None]) -> list[tuple[float, float]]:
 
 
 def _rates(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """Tokens per second in steps of about 1 s, all of the same length: a shorter last one would look like a drop."""
     began = min(sample.began for sample in samples)
-    counts: dict[int, int] = {}
-    for sample in samples:
-        for arrival in sample.arrivals:
-            second = int(sample.began - began + arrival / 1000)
-            counts[second] = counts.get(second, 0) + 1
-    return [(second, counts.get(second, 0)) for second in range(max(counts, default=0) + 1)]
+    arrivals = [sample.began - began + arrival / 1000 for sample in samples for arrival in sample.arrivals]
+    end = max(arrivals, default=0.0)
+    steps = max(1, int(end))
+    width = end / steps or 1.0
+    counts = Counter(min(int(arrival / width), steps - 1) for arrival in arrivals)
+    return [(edge * width, counts[step] / width) for step in range(steps) for edge in (step, step + 1)]
 
 
 def _plot(x_name: str, y_name: str, curves: Sequence[Curve]) -> str:

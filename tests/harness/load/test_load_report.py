@@ -230,6 +230,15 @@ def test_the_page_has_the_report_and_its_curves() -> None:
         assert [x for x, _ in places] == sorted(x for x, _ in places)
 
 
+@pytest.mark.parametrize("count", [21, 121])
+def test_a_steady_run_has_a_level_curve(count: int) -> None:
+    """The last step of the curve of tokens per second is as long as the others, however long the run took."""
+    steady = [sample(1, 0.0, count=count, gap=20.0)]
+    last = load_page("", summarise(steady, users=1), steady, None).rpartition("<polyline")[2]
+    heights = [float(point.split(",")[1]) for point in re.findall(r"[\d.]+,[\d.]+", last.partition("/>")[0])]
+    assert max(heights) - min(heights) < 5
+
+
 @pytest.fixture
 def server() -> Iterator[FakeProviderServer]:
     """A server of its own."""
