@@ -133,7 +133,9 @@ def load(
         if ran.signal is not None:
             print_error("interrupted before a stream ended")
             return 128 + ran.signal
-        raise LoadError(f"no stream ended within {duration:g} s: is {url} right? A longer --duration may help")
+        raise LoadError(
+            f"no stream ended within {duration:g} s: is {redact_uri(url)} right? A longer --duration may help"
+        )
     times = _times(journal, required=provider is not None)
     report = summarise(samples, users=users, provider=times)
     redact = without_secrets(settings.values())
@@ -159,7 +161,7 @@ def _check_url(url: str, hint: str) -> None:
     except ValueError:  # of the port, or of an address in brackets
         usable = False
     if not usable:
-        raise typer.BadParameter(f"{url}: give a URL such as http://127.0.0.1:8089/v1", param_hint=hint)
+        raise typer.BadParameter(f"{redact_uri(url)}: give a URL such as http://127.0.0.1:8089/v1", param_hint=hint)
 
 
 def _check_page(page: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import msgspec
@@ -48,10 +48,6 @@ class _Problem(msgspec.Struct):
     what: str
     do: str
 
-    @property
-    def text(self) -> str:
-        return f"{self.what}; {self.do}"
-
 
 class _Refusal(msgspec.Struct):
     error: _Problem
@@ -75,18 +71,22 @@ class ProviderJournal:
         if session is None:
             found = _SESSION.match(parts.path)
             session = found[1] if found else "default"
-        self.url = f"{parts.scheme}://{parts.netloc}{CONTROL_PATH}/sessions/{session}"
+        user, _, netloc = parts.netloc.rpartition("@")  # not in the URL, which errors show
+        self.url = f"{parts.scheme}://{netloc}{CONTROL_PATH}/sessions/{session}"
+        self._auth = (unquote(parts.username or ""), unquote(parts.password or "")) if user else None
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
     def missing(self) -> Missing | None:
         """Why there is no journal to read; `None` if there is."""
         try:
-            response = httpx2.get(self.url, headers=self._headers, timeout=10)
+            response = httpx2.get(self.url, headers=self._headers, auth=self._auth, timeout=10)
         except httpx2.HTTPError as error:
             return Missing(str(error) or type(error).__name__)
         try:
             if not response.is_success:
-                return Missing(msgspec.json.decode(response.content, type=_Refusal).error.text, is_ours=True)
+                problem = msgspec.json.decode(response.content, type=_Refusal).error
+                do = "give it as --token" if response.status_code == 401 else problem.do
+                return Missing(f"{problem.what}; {do}", is_ours=True)
             msgspec.json.decode(response.content, type=_Session)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Missing(f"status {response.status_code} of another server")
@@ -101,7 +101,7 @@ class ProviderJournal:
 
     def _read(self) -> Iterator[tuple[str, ProviderTimes]]:
         since = 0
-        with httpx2.Client(headers=self._headers, timeout=60) as client:
+        with httpx2.Client(headers=self._headers, auth=self._auth, timeout=60) as client:
             while True:
                 params = {"since": since, "limit": _PAGE}
                 response = client.get(f"{self.url}/journal", params=params).raise_for_status()

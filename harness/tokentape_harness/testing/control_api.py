@@ -14,6 +14,15 @@ URL: Final = "TOKENTAPE_URL"
 TOKEN: Final = "TOKENTAPE_TOKEN"  # noqa: S105 - the name of the variable
 
 
+class _Problem(msgspec.Struct):
+    what: str
+    do: str
+
+
+class _Refusal(msgspec.Struct):
+    error: _Problem
+
+
 class RefusedError(UsageError):
     """The server refused: its status, and what it says."""
 
@@ -44,15 +53,22 @@ class ControlApi:
             response = self._client.request(method, path, content=content, headers=headers, timeout=timeout)
             value = msgspec.json.decode(response.content) if response.content else None
         except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError) as error:
-            raise UsageError(
-                f"{'' if self._otherwise else f'{URL}: '}no fake provider answers at {redact_uri(self.url)} "
-                f"({type(error).__name__}): start it with tokentape serve, or {self._otherwise or 'unset the variable'}"
-            ) from None
+            raise self._no_server(type(error).__name__) from None
         if response.is_error:
-            problem = value.get("error", {}) if isinstance(value, dict) else {}
-            what, do = (str(problem.get(name)) for name in ("what", "do"))
-            raise RefusedError(response.status_code, what, f"{method} {path}: {what}: {do}")
+            try:
+                problem = msgspec.convert(value, _Refusal).error
+            except msgspec.ValidationError:
+                raise self._no_server(f"status {response.status_code}") from None
+            do = f"set {TOKEN}" if response.status_code == 401 else problem.do
+            raise RefusedError(response.status_code, problem.what, f"{method} {path}: {problem.what}: {do}")
         return value
+
+    def _no_server(self, reason: str) -> UsageError:
+        otherwise = self._otherwise or "name its address, such as http://127.0.0.1:8089, or unset the variable"
+        return UsageError(
+            f"{'' if self._otherwise else f'{URL}: '}no fake provider answers at {redact_uri(self.url)} "
+            f"({reason}): start it with tokentape serve, or {otherwise}"
+        )
 
     def close(self) -> None:
         """Close its connections."""

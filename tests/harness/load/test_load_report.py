@@ -282,6 +282,29 @@ def test_a_journal_that_is_not_there(server: FakeProviderServer) -> None:
         missing.times()
 
 
+def test_a_token_that_is_missing_is_asked_for_as_an_option() -> None:
+    """A refused token names the option of the command, not a header of HTTP."""
+    with FakeProviderServer(token="its-token") as server:
+        missing = ProviderJournal(server.url).missing()
+        assert missing == Missing("the control API's token is missing or wrong; give it as --token", is_ours=True)
+
+
+def test_a_password_in_the_url_is_sent_and_not_shown(server: FakeProviderServer) -> None:
+    """A proxy in front of the provider may want one; neither error has it."""
+    journal = ProviderJournal(f"http://me:hunter%402@127.0.0.1:{server.port}")
+    assert journal.missing() is None
+    seen: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx2, "get", lambda *_, auth, **__: seen.append(auth) or httpx2.Response(404))
+        assert journal.missing() == Missing("status 404 of another server")
+    assert seen == [("me", "hunter@2")]
+    assert journal.url.startswith("http://127.0.0.1:")
+    journal.url += "/nothing"
+    with pytest.raises(LoadError) as caught:
+        journal.times()
+    assert "hunter" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("url", "session", "found"),
     [

@@ -173,12 +173,15 @@ def test_what_another_process_cannot_do(
 
 
 def test_no_server_is_there() -> None:
-    """Nobody at the URL, another program there, and a wrong token are named."""
+    """Nobody at the URL, a path of the provider's there, and a wrong token are named, each with what to do."""
     nobody = pytest.raises(UsageError, match=r"TOKENTAPE_URL: no fake provider answers at http://127.0.0.1:1")
     with RemoteProvider("http://127.0.0.1:1") as remote, nobody:
         remote.create_session()
-    wrong = pytest.raises(UsageError, match="token is missing or wrong")
+    wrong = pytest.raises(UsageError, match="token is missing or wrong: set TOKENTAPE_TOKEN")
     with FakeProviderServer(token="its-token") as server, RemoteProvider(server.url, "wrong") as remote, wrong:
+        remote.create_session()
+    path = pytest.raises(UsageError, match=r"/v1 \(status 404\): .* name its address, such as http://127.0.0.1:8089,")
+    with FakeProviderServer() as server, RemoteProvider(f"{server.url}/v1") as remote, path:
         remote.create_session()
 
 
