@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.fake_provider.asks import ask_of
 from tokentape_fake_provider.encoding import kept_encodings
 from tokentape_fake_provider.encoding.kept_encodings import Encoded, encode_stream
+from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.model import (
     Audio,
     Choice,
@@ -41,7 +42,7 @@ SCRIPTS: Mapping[str, Script] = {
     "reasoning": Script.of(Reasoning("Hm, 3 of 4."), Reasoning("signed", signed=True), TEXT),
     "pieces": Script.of(Text("abc", pieces=("a", "bc"), at=(10.0, 20.0))),
     "refusal": Script.of(Refusal("No.")),
-    "citations": Script.of(Text("See it.", citations=(Citation(Source("https://example.org", "A page"), 0, 3),))),
+    "citations": Script.of(Text("See it.", citations=(Citation("https://example.org", "A page", start=0, end=3),))),
     "tool": Script.of(ServerTool("web_search", "news", "found", (Source("https://example.org", "A page"),)), TEXT),
     "audio": Script.of(Audio("Hello", "UklGRg==")),
     "cut": Script.of(TEXT, finish_reason="length"),
@@ -107,7 +108,7 @@ def expressible(wire: str, script: Script) -> bool:
     """Whether the wire format can send the script."""
     try:
         wire_named(wire).encode_stream(script, ask_of(wire))
-    except Exception:
+    except ScriptError:
         return False
     return True
 

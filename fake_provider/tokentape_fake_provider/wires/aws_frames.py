@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -62,7 +63,7 @@ _json = msgspec.json.encode
 
 def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     """One frame; all headers are strings."""
-    return _frame(b"".join(_header(name, value) for name, value in headers.items()), payload)
+    return _frame(_block(headers), payload)
 
 
 def with_payload(frame: bytes, payload: bytes) -> bytes:
@@ -89,8 +90,7 @@ def _frame(block: bytes, payload: bytes) -> bytes:
 
 def event_frame(name: str, payload: Mapping[str, Any]) -> bytes:
     """The frame of an event, its keys in alphabetical order as recorded ones are."""
-    headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
-    return frame(headers, _json(dict(sorted(payload.items()))))
+    return _frame(_event_block(name), _json(dict(sorted(payload.items()))))
 
 
 def exception_frame(error: Error) -> bytes:
@@ -167,6 +167,15 @@ def converse_texts(message: Any) -> Iterator[str]:
         yield from texts_in(message.get("text"))
         for key in ("content", "toolResult", "guardContent"):
             yield from converse_texts(message.get(key))
+
+
+@cache
+def _event_block(name: str) -> bytes:
+    return _block({":event-type": name, ":content-type": "application/json", ":message-type": "event"})
+
+
+def _block(headers: Mapping[str, str]) -> bytes:
+    return b"".join(_header(name, value) for name, value in headers.items())
 
 
 def _header(name: str, value: str) -> bytes:

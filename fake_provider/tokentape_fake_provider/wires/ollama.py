@@ -22,7 +22,8 @@ import re
 import string
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, assert_never
 
 import msgspec
@@ -335,9 +336,14 @@ def _arguments(call: ToolCall) -> msgspec.Raw:
 
 def _timestamp(created: int, number: int) -> str:
     """When a token was generated, as Go writes it: without trailing zeros."""
-    at = datetime.fromtimestamp(created, UTC) + timedelta(milliseconds=number * _TOKEN_MS)
-    fraction = f".{at.microsecond:06d}".rstrip("0").rstrip(".")
-    return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    seconds, ms = divmod(number * _TOKEN_MS, 1000)
+    fraction = f".{ms:03d}".rstrip("0").rstrip(".")
+    return f"{_second(created + seconds)}{fraction}Z"
+
+
+@lru_cache(64)
+def _second(time: int) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _error_fields(error: Error) -> dict[str, Any]:

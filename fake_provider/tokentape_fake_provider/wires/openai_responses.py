@@ -22,7 +22,7 @@ platform.openai.com/docs/api-reference/responses-streaming.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -31,7 +31,7 @@ from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import padding
 from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, ServerTool, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
-from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.openai_http import (
@@ -54,6 +54,7 @@ from tokentape_fake_provider.wires.openai_response_object import (
 )
 from tokentape_fake_provider.wires.openai_server_tools import begun_item, tool_events
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
+from tokentape_fake_provider.wires.template import slot, template
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 ROLES = ("assistant", "system", "developer", "user")
@@ -184,22 +185,47 @@ class _Event:
     def __init__(self, request: ProviderRequest) -> None:
         options = request.body.get("stream_options") or {}
         self.obfuscates = options.get("include_obfuscation") is not False
-        # 16 letters too many, so that any slice of up to 15 exists.
-        self.letters = padding(1024 + 16)
         self.sent = request.sent
 
     def __call__(self, name: str, **fields: Any) -> bytes:
         fields["sequence_number"] = self.sent
         self.sent += 1
-        body = {"type": name} | {field: fields[field] for field in sorted(fields)}
-        return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(body))
+        return _encoded(name, fields)
 
-    def padded(self, name: str, delta: str, **fields: Any) -> bytes:
-        """A delta, padded to a length that is divisible by 16, as recorded ones are."""
-        if self.obfuscates:
-            start = self.sent * 16 % 1024
-            fields["obfuscation"] = self.letters[start : start + -len(delta) % 16]
-        return self(name, delta=delta, **fields)
+    def deltas(
+        self,
+        name: str,
+        deltas: Iterable[Delta],
+        *,
+        logprobs_of: Callable[[str], list[dict[str, Any]]] | None = None,
+        padded: bool = True,
+        **fields: Any,
+    ) -> Iterator[EncodedFrame]:
+        """The deltas of one part, padded to a length that is divisible by 16, as recorded ones are."""
+        padded = padded and self.obfuscates
+        fields |= {"delta": slot(), "sequence_number": slot(b"%d")}
+        if logprobs_of is not None:
+            fields["logprobs"] = slot()
+        if padded:
+            fields["obfuscation"] = slot(b'"%b"')
+        form = template(_encoded(name, fields))
+        # 16 letters too many, so that any slice of up to 15 exists.
+        letters = padding(1024 + 16).encode()
+        for delta in deltas:
+            values: list[bytes | int] = [_json(delta.text)]  # in order of name, as the fields are
+            if logprobs_of is not None:
+                values.append(_json(logprobs_of(delta.text)))
+            if padded:
+                start = self.sent * 16 % 1024
+                values.append(letters[start : start + -len(delta.text) % 16])
+            data = form % (*values, self.sent)
+            self.sent += 1  # before the frame is taken: an annotation may follow it
+            yield EncodedFrame(data, delta.tokens, delta.at)
+
+
+def _encoded(name: str, fields: Mapping[str, Any]) -> bytes:
+    body = {"type": name} | {field: fields[field] for field in sorted(fields)}
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(body))
 
 
 def _item_events(
@@ -240,9 +266,10 @@ def _item_events(
                 yield from _call_events(event, part, item["type"], place, part_ends)
             case ServerTool():
                 for found in tool_events(part, item):
-                    send = event.padded if found.padded else event
-                    data = send(found.name, **found.fields, **place)
-                    yield EncodedFrame(data, found.tokens, found.at)
+                    if found.deltas is not None:
+                        yield from event.deltas(found.name, found.deltas, **place)
+                        continue
+                    yield EncodedFrame(event(found.name, **found.fields, **place), found.tokens, found.at)
             case _:
                 assert_never(part)
     if ends:
@@ -262,10 +289,10 @@ def _text_events(
     yield EncodedFrame(event("response.content_part.added", part=begun, **place))
     annotations = annotations_of(text) if text.citations else []
     sent = number = 0
-    for delta in split_item(text):
-        found = [] if logprobs is None else logprobs(delta.text)
-        data = event.padded("response.output_text.delta", delta.text, logprobs=found, **place)
-        yield EncodedFrame(data, delta.tokens, delta.at)
+    deltas = list(split_item(text))
+    frames = event.deltas("response.output_text.delta", deltas, logprobs_of=logprobs, logprobs=[], **place)
+    for delta, frame in zip(deltas, frames, strict=True):
+        yield frame
         sent += len(delta.text)
         while number < len(annotations) and annotations[number][0] <= sent:
             fields = {"annotation_index": number, "annotation": annotations[number][1]}
@@ -278,8 +305,7 @@ def _text_events(
 
 def _refusal_events(event: _Event, refusal: Refusal, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
     yield EncodedFrame(event("response.content_part.added", part={"type": "refusal", "refusal": ""}, **place))
-    for delta in split_item(refusal):
-        yield EncodedFrame(event("response.refusal.delta", delta=delta.text, **place), delta.tokens, delta.at)
+    yield from event.deltas("response.refusal.delta", split_item(refusal), padded=False, **place)
     if ends:
         yield EncodedFrame(event("response.refusal.done", refusal=refusal.text, **place))
         part = {"type": "refusal", "refusal": refusal.text}
@@ -289,8 +315,7 @@ def _refusal_events(event: _Event, refusal: Refusal, place: dict[str, Any], ends
 def _summary_events(event: _Event, reasoning: Reasoning, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
     name = "response.reasoning_summary"
     yield EncodedFrame(event(f"{name}_part.added", part={"type": "summary_text", "text": ""}, **place))
-    for delta in split_item(reasoning):
-        yield EncodedFrame(event.padded(f"{name}_text.delta", delta.text, **place), delta.tokens, delta.at)
+    yield from event.deltas(f"{name}_text.delta", split_item(reasoning), **place)
     if ends:
         yield EncodedFrame(event(f"{name}_text.done", text=reasoning.text, **place))
         part = {"type": "summary_text", "text": reasoning.text}
@@ -300,8 +325,7 @@ def _summary_events(event: _Event, reasoning: Reasoning, place: dict[str, Any], 
 def _call_events(event: _Event, call: ToolCall, kind: str, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
     custom = kind == "custom_tool_call"
     name = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
-    for delta in split_item(call):
-        yield EncodedFrame(event.padded(f"{name}.delta", delta.text, **place), delta.tokens, delta.at)
+    yield from event.deltas(f"{name}.delta", split_item(call), **place)
     if ends:
         yield EncodedFrame(event(f"{name}.done", **{"input" if custom else "arguments": call.arguments}, **place))
 

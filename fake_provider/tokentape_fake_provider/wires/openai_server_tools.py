@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tokentape_fake_provider.script.ids import HEX, make_id
 from tokentape_fake_provider.script.model import ServerTool
-from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
 class ToolEvent(NamedTuple):
-    """An event between the beginning and the end of a tool's item; `padded` as deltas of text are."""
+    """An event between the beginning and the end of a tool's item: one, or one for each of `deltas`."""
 
     name: str
     fields: dict[str, Any]
-    padded: bool = False
     tokens: int = 0
     at: float | None = None
+    deltas: Iterable[Delta] | None = None
 
 
 def tool_item(tool: ServerTool, index: int, request: ProviderRequest) -> dict[str, Any]:
@@ -43,20 +43,20 @@ def tool_events(tool: ServerTool, item: Mapping[str, Any]) -> Iterator[ToolEvent
     yield ToolEvent(f"{kind}.in_progress", {})
     match tool.kind:
         case "web_search" | "web_fetch" | "file_search":
-            yield from _deltas(tool, f"{kind}.searching", lambda _text: {}, whole=True)
+            yield _whole(tool, f"{kind}.searching")
         case "code_interpreter":
-            yield from _deltas(tool, f"{kind}_code.delta", lambda text: {"delta": text})
+            yield ToolEvent(f"{kind}_code.delta", {}, deltas=split_item(tool))
             yield ToolEvent(f"{kind}_code.done", {"code": tool.input})
             yield ToolEvent(f"{kind}.interpreting", {})
         case "image_generation":
-            yield from _deltas(tool, f"{kind}.generating", lambda _text: {}, whole=True)
+            yield _whole(tool, f"{kind}.generating")
             look = {name: item[name] for name in ("size", "quality", "background", "output_format")}
             for number, image in enumerate(tool.images[:-1]):
                 fields = {"partial_image_index": number, "partial_image_b64": image} | look
                 yield ToolEvent(f"{kind}.partial_image", fields)
         case "mcp":
             if not is_tool_list(tool):
-                yield from _deltas(tool, f"{kind}_arguments.delta", lambda text: {"delta": text})
+                yield ToolEvent(f"{kind}_arguments.delta", {}, deltas=split_item(tool))
                 yield ToolEvent(f"{kind}_arguments.done", {"arguments": tool.input})
     yield ToolEvent(f"{kind}.failed" if tool.error else f"{kind}.completed", {})
 
@@ -66,17 +66,10 @@ def is_tool_list(tool: ServerTool) -> bool:
     return tool.kind == "mcp" and not tool.name
 
 
-def _deltas(
-    tool: ServerTool, name: str, fields: Callable[[str], dict[str, Any]], *, whole: bool = False
-) -> Iterator[ToolEvent]:
-    """One event for each delta of the input, or one for all of them."""
+def _whole(tool: ServerTool, name: str) -> ToolEvent:
+    """One event for all of the input, with its tokens and its last time."""
     deltas = list(split_item(tool))
-    if whole:
-        at = deltas[-1].at if deltas else None
-        yield ToolEvent(name, fields(tool.input), tokens=sum(delta.tokens for delta in deltas), at=at)
-        return
-    for delta in deltas:
-        yield ToolEvent(name, fields(delta.text), True, delta.tokens, delta.at)
+    return ToolEvent(name, {}, sum(delta.tokens for delta in deltas), deltas[-1].at if deltas else None)
 
 
 def is_included(request: ProviderRequest, name: str) -> bool:
