@@ -81,6 +81,10 @@ class BodyMatcher:
         message = "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
         raise AssertionError(message or "the bodies differ")
 
+    def key(self, request: Any) -> bytes | None:
+        """What the requests that match this one have, too; `None` where more than bodies in JSON may match."""
+        return None if request.method != "POST" or _is_form(request) else self._key(request)
+
     def _key(self, request: Any) -> bytes:
         """A key that is equal for bodies that match; one key for all bodies that are not JSON."""
         keys = self._keys.setdefault(request, {})
@@ -141,9 +145,13 @@ def body(request: Any, recorded: Any) -> None:
             raise
 
 
+def _is_form(request: Any) -> bool:
+    return "x-www-form-urlencoded" in str(request.headers.get("content-type", ""))
+
+
 def _is_form_of(request: Any, recorded: Any) -> bool:
     """Whether a form has the fields of a recorded value, as vcrpy keeps aiohttp's `data=`."""
-    if "x-www-form-urlencoded" not in str(request.headers.get("content-type", "")):
+    if not _is_form(request):
         return False
     value, form = json_body(recorded), json_body(request)
     pairs = list(value.items()) if isinstance(value, dict) else value

@@ -159,7 +159,7 @@ class StreamingCassette:
         options = self._merged(matcher, redactor, skip)
         cassette = stack.enter_context(self._use(os.fspath(self._path), **options))
         redactor.watch(cassette)
-        search_by_first_difference(cassette, matcher)
+        search_by_first_difference(cassette, matcher, matcher.key)
         recorder = Recorder(
             cassette,
             redactor=redactor,
