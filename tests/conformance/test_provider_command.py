@@ -7,16 +7,22 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from tests.conformance.commands import Run, forget_included, runner
+from tests.conformance.mutants import outcome
 from tests.conformance.provider_mutants.mangler import Answer, Mangler, Site, serving
 from tokentape_conformance.plan import plan
+from tokentape_conformance.provider.exchange import Exchange
 from tokentape_conformance.provider.grammars import GRAMMARS
+from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.suite import SUITE
 from tokentape_conformance.provider.target import CAPABILITIES, Target, below
 from tokentape_conformance.run import Run as Runner
+from tokentape_conformance.trial import TimedFrame
 from tokentape_fake_provider.app import App, create_app
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.server import FakeProviderServer
@@ -67,6 +73,30 @@ def test_a_server_that_cannot_be_scripted(run: Run, mute: FakeProviderServer, wi
     assert ran.code == 0, ran.out
     assert "scripted: the server's responses can't be scripted" in ran.out
     assert "failed" not in ran.out.splitlines()[-1]
+
+
+class BusyTarget(Target):
+    """A server on a machine where a long response arrives in so many reads, one number a response, then the last."""
+
+    reads: ClassVar[list[int]] = []
+
+    def new_response(self, wire: str, scenario: Scenario, **options: Any) -> Exchange:
+        """The response, cut into other reads."""
+        answer = super().new_response(wire, scenario, **options)
+        number = self.reads.pop(0) if len(self.reads) > 1 else self.reads[0]
+        size = -(-len(answer.body) // number)
+        pieces = [answer.body[at : at + size] for at in range(0, len(answer.body), size)]
+        return msgspec.structs.replace(answer, frames=tuple(TimedFrame(piece, 0.0) for piece in pieces))
+
+
+@pytest.mark.parametrize(("reads", "status"), [([1, 1, 2, 1, 3], "passed"), ([3], "passed"), ([2], "failed")])
+def test_pieces_on_a_busy_machine(
+    mute: FakeProviderServer, monkeypatch: pytest.MonkeyPatch, reads: list[int], status: str
+) -> None:
+    """A reader that comes late finds some responses whole; of a server that holds all back, each."""
+    monkeypatch.setattr(BusyTarget, "reads", reads)
+    found = outcome("provider", BusyTarget(mute.url), "provider/http/increments", "openai_chat")
+    assert (found.status, BusyTarget.reads) == (status, reads[-1:])
 
 
 def test_the_wire_formats_that_it_answers_in(mute: FakeProviderServer) -> None:
