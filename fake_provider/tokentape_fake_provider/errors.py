@@ -30,6 +30,7 @@ FakeProviderError
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -151,6 +152,16 @@ class UnreadableRecordingError(FakeProviderError):
 
 class PortInUseError(FakeProviderError, OSError):
     """Another program listens on that port."""
+
+
+def listen_error(error: OSError, host: str, port: int) -> FakeProviderError:
+    """The error for an address on which a server can't listen."""
+    if error.errno == errno.EADDRINUSE:
+        return PortInUseError(
+            f"port {port} on {host} is in use: stop the program that listens there, or use another port (0 finds a "
+            "free one)"
+        )
+    return FakeProviderError(f"can't listen on {host}:{port}: {error.strerror or error}")
 
 
 class UnsafeHostError(FakeProviderError):

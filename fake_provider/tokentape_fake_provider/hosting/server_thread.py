@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -12,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import uvicorn
 
-from tokentape_fake_provider.errors import FakeProviderError, PortInUseError, ServerStateError
+from tokentape_fake_provider.errors import FakeProviderError, ServerStateError, listen_error
 from tokentape_fake_provider.hosting.native_thread import native_thread
 from tokentape_fake_provider.http.http_protocol import HttpProtocol, Refuse, refuse_in_json
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
@@ -107,12 +106,7 @@ class ServerThread:
             listener.setblocking(False)
         except OSError as error:
             listener.close()
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUseError(
-                    f"port {self.port} on {self.host} is in use: stop the program that listens there, or use another "
-                    "port (0 finds a free one)"
-                ) from None
-            raise FakeProviderError(f"can't listen on {self.host}:{self.port}: {error.strerror or error}") from None
+            raise listen_error(error, self.host, self.port) from None
         self.port = listener.getsockname()[1]
         return listener
 

@@ -16,11 +16,11 @@ from tokentape_harness.errors import CassetteWarning
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by what started the command
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for the whole command
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for the whole command
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        if mode == "w" and isinstance(stream, io.TextIOWrapper):
             # A character that the terminal's encoding can't show must not end the command.
             stream.reconfigure(errors="backslashreplace")
     try:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tokentape_fake_provider.config import Worker
-from tokentape_fake_provider.errors import PortInUseError
+from tokentape_fake_provider.errors import listen_error
 from tokentape_fake_provider.playback.metrics.numbers import shared_region
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.errors import UsageError
@@ -42,9 +42,7 @@ def free_port(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortInUseError(
-                f"can't listen on {host}:{port}: {error.strerror}; use another port (0 finds a free one)"
-            ) from None
+            raise listen_error(error, host, port) from None
         found: int = probe.getsockname()[1]
         return found
 

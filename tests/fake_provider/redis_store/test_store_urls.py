@@ -30,7 +30,8 @@ def test_urls() -> None:
     [
         ("redis", "/team", "URL is not usable"),
         ("redis", "/99", "DB index is out of range"),
-        ("redis", "/0?nothing=1", "parameters of the store's URL"),
+        ("redis", "/0?nothing=1", "has a parameter that redis does not know, .*: nothing"),
+        ("redis", "/0?socket_timeout=soon", "with a value that it does not take: socket_timeout"),
         ("rediss", "/0", r"can't be reached \(TimeoutError\)"),
     ],
 )

@@ -147,13 +147,20 @@ def test_a_broken_pipe_is_quiet(tmp_path, run, command):
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-@pytest.mark.parametrize("command", [["faults"], ["show", "no-such-file"]])
-def test_closed_streams_are_no_error(command):
-    """A service manager may start a command with its output closed: the command does its work all the same."""
+@pytest.mark.parametrize(
+    ("command", "code", "error"),
+    [
+        (["faults"], 0, b""),
+        (["show", "no-such-file"], 1, b"tokentape: no-such-file: no such cassette"),
+        (["decode", "-w", "openai_chat", "-"], 1, b"tokentape: the stream"),
+    ],
+)
+def test_closed_streams_are_no_error(command, code, error):
+    """A service manager may start a command with all of them closed: the command does its work all the same."""
     shell = f"{shlex.join([sys.executable, '-m', 'tokentape_harness.cli', *command])} <&- >&-"
-    for closed, text in (("", b"" if command == ["faults"] else b"tokentape: no-such-file: "), (" 2>&-", b"")):
+    for closed, shown in (("", error), (" 2>&-", b"")):
         done = subprocess.run(["sh", "-c", shell + closed], stderr=subprocess.PIPE, timeout=60, check=False)
-        assert (done.returncode, done.stderr[:25]) == (int(command != ["faults"]), text)
+        assert (done.returncode, done.stderr[: len(error)]) == (code, shown)
 
 
 def test_help_and_version(run):

@@ -168,9 +168,19 @@ def test_a_port_in_use_is_not_shared_by_chance(server: Server) -> None:
     port = server.url.rpartition(":")[2]
     ran = subprocess.run([*SERVE, port], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
-    assert ran.stderr.startswith(f"tokentape: can't listen on 127.0.0.1:{port}: Address already in use")
+    assert ran.stderr.startswith(f"tokentape: port {port} on 127.0.0.1 is in use: stop the program")
     with socket.create_connection(("127.0.0.1", int(port))):
         assert server.ask()["id"]
+
+
+def test_an_address_of_another_machine_is_no_matter_of_the_port() -> None:
+    """Where the address is wrong, the error does not send to another port."""
+    command = [*SERVE, "0", "--host", "203.0.113.1"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "tokentape: can't listen on 203.0.113.1:0: Cannot assign requested address\n",
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])

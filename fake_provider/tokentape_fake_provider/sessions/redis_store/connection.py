@@ -66,6 +66,7 @@ class StoreAddress:
         query = parse_qs(parts.query, keep_blank_values=True)
         self.prefix = query.pop("prefix", ["tokentape"])[-1]
         """What all keys begin with, before a colon."""
+        self._parameters = list(query)
         if not _PREFIX.fullmatch(self.prefix):
             raise SettingError("the prefix in the store's URL is not usable: use 1 to 100 of A-Z a-z 0-9 . _ -")
         parts = parts._replace(scheme=_SCHEMES[scheme], query=urlencode(query, doseq=True))
@@ -141,9 +142,10 @@ class StoreAddress:
             raise StoreUnavailableError(
                 f"the store at {self.shown} can't be reached ({type(error).__name__}): start it, or check the URL"
             ) from None
-        except (TypeError, ValueError) as error:  # a parameter that the package redis does not know
+        except (TypeError, ValueError):  # a parameter that the package redis does not know
             raise SettingError(
-                f"the parameters of the store's URL at {self.shown} are not usable ({type(error).__name__})"
+                f"the store's URL at {self.shown} has a parameter that redis does not know, or with a value that it "
+                f"does not take: {', '.join(self._parameters)}"
             ) from None
 
 
