@@ -110,7 +110,7 @@ def _check_options(vcr: VCR, options: Mapping[str, Any], record_mode: str, match
     known = {*ours, *inspect.signature(VCR).parameters, "allow_playback_repeats", "additional_matchers", "persister"}
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(name, known, 1) or [one for one in sorted(known) if name in one]
             raise UsageError(f"use_cassette has no option {name!r}" + (f": is it {near[0]!r}?" if near else ""))
     modes = [mode.value for mode in RecordMode]
     if record_mode not in modes:

@@ -157,12 +157,13 @@ def test_a_missing_recording_fails(pytester, upstream):
     assert upstream.requests == ()
 
 
-def test_an_unknown_option_fails(pytester, upstream):
-    """A typing error in the mark is an error of the test's setup."""
-    write(pytester, upstream.base_url(), "tape(al_played=True)")
+@pytest.mark.parametrize(("option", "meant"), [("al_played", "all_played"), ("mode", "record_mode")])
+def test_an_unknown_option_fails(pytester, upstream, option, meant):
+    """A typing error in the mark, or the command's word for it, is an error of the test's setup."""
+    write(pytester, upstream.base_url(), f"tape({option}=True)")
     result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["*UsageError: use_cassette has no option 'al_played': is it 'all_played'?"])
+    result.stdout.fnmatch_lines([f"*UsageError: use_cassette has no option '{option}': is it '{meant}'?"])
 
 
 def test_a_failed_test_is_only_that(pytester, upstream):
