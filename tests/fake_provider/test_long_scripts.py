@@ -10,7 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tokentape_fake_provider.answers import resolver
+from tokentape_fake_provider.answers import encoded_answer
+from tokentape_fake_provider.answers.answer import HttpRequest
+from tokentape_fake_provider.answers.resolver import plan_answer
 from tokentape_fake_provider.app import LONG_SCRIPT
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Script
@@ -30,7 +32,7 @@ class Encoding:
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.threads: list[str] = []
-        self._encode = resolver.encode
+        self._encode = encoded_answer.encode
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         """Encode a script."""
@@ -45,7 +47,7 @@ class Encoding:
 def encoding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Encoding]:
     """The encoder of this module's servers."""
     encoding = Encoding()
-    monkeypatch.setattr(resolver, "encode", encoding)
+    monkeypatch.setattr(encoded_answer, "encode", encoding)
     yield encoding
     encoding.go_on.set()
 
@@ -102,10 +104,10 @@ def test_tokens_of_a_long_text() -> None:
 def test_the_simulated_model_is_no_exception() -> None:
     """A text of its own that will be long is generated and encoded in a thread, too; the plan is made at once."""
     session = Session(settings=SessionSettings(simulation=Simulation(words=LONG_SCRIPT)))
-    http = resolver.HttpRequest("POST", "/v1/chat/completions", REQUEST, wire_named("openai_chat"))
-    assert resolver.plan_answer(session, http).size > LONG_SCRIPT
+    http = HttpRequest("POST", "/v1/chat/completions", REQUEST, wire_named("openai_chat"))
+    assert plan_answer(session, http).size > LONG_SCRIPT
     session.configure(simulation={"words": 60})
-    assert resolver.plan_answer(session, http).size < LONG_SCRIPT
+    assert plan_answer(session, http).size < LONG_SCRIPT
 
 
 @pytest.mark.parametrize("queued", [True, False])
@@ -115,5 +117,5 @@ def test_a_long_prompt_is_counted_in_a_thread(queued: bool) -> None:
     if queued:
         session.push(Script.of("Hi."))
     body = {**REQUEST, "messages": [{"role": "user", "content": LONG}]}
-    http = resolver.HttpRequest("POST", "/v1/chat/completions", body, wire_named("openai_chat"))
-    assert resolver.plan_answer(session, http).size > LONG_SCRIPT
+    http = HttpRequest("POST", "/v1/chat/completions", body, wire_named("openai_chat"))
+    assert plan_answer(session, http).size > LONG_SCRIPT

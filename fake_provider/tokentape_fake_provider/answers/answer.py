@@ -11,7 +11,7 @@ from tokentape_fake_provider.encoding.encode import tape_of_reply
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.playback.journal import AnsweredBy, TokenCounts
 from tokentape_fake_provider.playback.near_miss import NearMiss
-from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.sessions.recording_store import Repetition
 from tokentape_fake_provider.sessions.stored_files import StoredFile
 from tokentape_fake_provider.tape import Tape
@@ -71,6 +71,25 @@ class Answer(msgspec.Struct, frozen=True):
     """Set if an equal request gets the same answer, which then need not be found anew."""
     content_of: StoredFile | None = None
     """The file whose content the body has to be."""
+    script: Script | None = None
+    """What was encoded, by which quotas count; `None` for an error and for a recorded tape."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What answers a request, already taken from the session; `finish` encodes it, in any thread.
+
+    `finish` returns `None` if the path belongs to no wire format and no recording has it. `size` is the number of
+    characters to encode and to count: those of the prompt, and those of the script that was taken or about those that
+    the model generates.
+    """
+
+    finish: Callable[[], Answer | None]
+    size: int = 0
+
+
+def ready(answer: Answer | None) -> Plan:
+    """The plan of an answer that is encoded already."""
+    return Plan(lambda: answer)
 
 
 def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:

@@ -9,7 +9,7 @@ import httpx2
 import msgspec
 import pytest
 
-from tokentape_fake_provider.answers import resolver
+from tokentape_fake_provider.answers import simulated_answer
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.sessions.session import Session
@@ -48,14 +48,14 @@ def asked(
     server: FakeProviderServer, session: Session, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Asked]:
     """With nothing kept from other tests."""
-    client, simulate = Asked(server, session, http), resolver.simulate
+    client, simulate = Asked(server, session, http), simulated_answer.simulate
 
     def counted(*given: Any, **named: Any) -> Any:
         client.generated += 1
         return simulate(*given, **named)
 
-    monkeypatch.setattr(resolver, "simulate", counted)
-    monkeypatch.setattr(resolver, "_SIMULATED", Eager(1_000_000))
+    monkeypatch.setattr(simulated_answer, "simulate", counted)
+    monkeypatch.setattr(simulated_answer, "_SIMULATED", Eager(1_000_000))
     return client
 
 
@@ -69,7 +69,7 @@ def test_equal_requests_get_equal_answers_with_ids_of_their_own(asked: Asked) ->
 
 def test_an_answer_is_kept_once_it_was_requested_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     """Most prompts are sent once, so an answer is kept from the second request on."""
-    monkeypatch.setattr(resolver, "_SIMULATED", RecentlyUsed(1_000_000))
+    monkeypatch.setattr(simulated_answer, "_SIMULATED", RecentlyUsed(1_000_000))
     assert len({asked.text() for _ in range(4)}) == 1
     assert asked.generated == 2
 
