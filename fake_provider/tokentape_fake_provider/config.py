@@ -22,6 +22,9 @@ from tokentape_fake_provider.sessions.session import RequestNumbers
 from tokentape_fake_provider.sessions.store import MemoryStore, SessionStore
 from tokentape_fake_provider.timing.clock import Clock, MonotonicClock
 
+ANSWERS: Final = 1
+SUSPENDED: Final = 2
+"""A signal has stopped it, until another one continues it; its streams are open."""
 # More than a process answers in its life.
 _NUMBERS: Final = 1 << 32
 
@@ -29,8 +32,8 @@ _NUMBERS: Final = 1 << 32
 class Worker(NamedTuple):
     """One of `of` processes that answer on the same port and share no state; `number` is from 0.
 
-    `answering` returns a byte for each of them, 1 if it answers at the moment; `regions` has the memory for the metrics
-    of each. `life` counts the processes that it was before.
+    `answering` returns a byte for each of them: `ANSWERS`, `SUSPENDED`, or 0 if it does not run. `regions` has the
+    memory for the metrics of each, `life` counts the processes that it was before.
     """
 
     number: int

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from tokentape_fake_provider.config import AppConfig
+from tokentape_fake_provider.config import ANSWERS, AppConfig
 from tokentape_fake_provider.control.responses import DOCUMENT, Refused, json_response, refusal
 from tokentape_fake_provider.errors import (
     CassetteAccessError,
@@ -122,9 +122,9 @@ class Api:
         """GET /ready: whether all workers answer, and the store that they share."""
         problems, worker = [], self.config.worker
         workers = 1 if worker is None else worker.of
-        answering = 1 if worker is None else sum(worker.answering())
+        answering = 1 if worker is None else worker.answering().count(ANSWERS)
         if answering < workers:
-            problems.append(f"{answering} of {workers} workers answer: the others are starting")
+            problems.append(f"{answering} of {workers} workers answer: the others are starting, or suspended")
         try:
             await self.store.check()
         except StoreUnavailableError as error:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tokentape_fake_provider.config import Worker
+from tokentape_fake_provider.config import ANSWERS, SUSPENDED, Worker
 from tokentape_fake_provider.errors import listen_error
 from tokentape_fake_provider.playback.metrics.numbers import shared_region
 from tokentape_harness.cli.messages import print_error
@@ -143,7 +143,7 @@ class _Workers:
                 signal.signal(handled, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
             interrupt_at_eof(self._life)
-            self._work(worker, lambda: self._answering.__setitem__(number, 1))
+            self._work(worker, lambda: self._answering.__setitem__(number, ANSWERS))
             code = 0
         except BaseException as error:
             print_error(f"worker {number}: {type(error).__name__}: {error}")
@@ -151,13 +151,16 @@ class _Workers:
             os._exit(code)
 
     def reap(self, consequence: str = ": it is replaced") -> bool:
-        """Report the workers that have ended; return whether there are any."""
+        """Report the workers that have ended; return whether there are any. Note which were stopped, or continue."""
         ended = False
-        for process in list(self._numbers):
-            found, status = os.waitpid(process, os.WNOHANG)
-            if found:
+        for process, number in list(self._numbers.items()):
+            found, status = os.waitpid(process, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            if found and (os.WIFSTOPPED(status) or os.WIFCONTINUED(status)):
+                if self._answering[number]:
+                    self._answering[number] = SUSPENDED if os.WIFSTOPPED(status) else ANSWERS
+            elif found:
                 ended = True
-                number = self._numbers.pop(process)
+                del self._numbers[process]
                 self._answering[number] = 0
                 code = os.waitstatus_to_exitcode(status)
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"

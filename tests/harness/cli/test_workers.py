@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,35 @@ def test_readiness_counts_the_workers(server: Server) -> None:
         assert "it is replaced" in server.process.stderr.readline()
     missing = httpx2.get(f"{server.url}/ready")
     assert missing.status_code == 503
-    problems = ["1 of 2 workers answer: the others are starting"]
+    problems = ["1 of 2 workers answer: the others are starting, or suspended"]
     assert missing.json() == {"status": "not ready", "workers": 2, "answering": 1, "problems": problems}
     assert httpx2.get(f"{server.url}/health").is_success
     while not httpx2.get(f"{server.url}/ready").is_success:
         pass
     assert stays in server.workers
+
+
+def readiness(server: Server) -> Any:
+    """What a worker that runs says of all of them; one that is suspended lets its connections wait."""
+    while True:
+        with suppress(httpx2.TimeoutException):
+            return httpx2.get(f"{server.url}/ready", timeout=0.3).json()
+
+
+def test_a_suspended_worker_is_not_ready(server: Server) -> None:
+    """While a signal has stopped a worker, the others are not ready, and say so; they are when it continues."""
+    first, _ = server.workers
+    for _ in range(2):
+        os.kill(first, signal.SIGSTOP)
+        try:
+            while (found := readiness(server))["status"] == "ready":
+                pass
+        finally:
+            os.kill(first, signal.SIGCONT)
+        assert found["problems"] == ["1 of 2 workers answer: the others are starting, or suspended"]
+        while readiness(server)["answering"] < 2:
+            pass
+    assert first in server.workers
 
 
 def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:

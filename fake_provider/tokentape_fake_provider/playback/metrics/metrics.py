@@ -37,7 +37,7 @@ class Metrics:
 
     A token is a frame of a stream. Frames that are sent at once have no time between them, and are never late. With
     `regions`, the memory of each of several workers, the totals are those of all of them, also of those that were
-    replaced. This is worker `own`, and `answering` returns a byte for each worker: 1 if it runs.
+    replaced. This is worker `own`, and `answering` returns a byte for each worker: 0 if it does not run.
     """
 
     def __init__(
