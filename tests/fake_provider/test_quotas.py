@@ -64,6 +64,14 @@ def test_tokens_count_down(provider: InProcessProvider) -> None:
         ask(client)
 
 
+def test_a_stream_without_usage_is_charged(provider: InProcessProvider) -> None:
+    """The tokens of a script are charged as it gives them, also where the client did not ask for usage."""
+    provider.default.configure(faults="quota@output_tokens=50")
+    provider.default.push(Script.of("Hi", usage=Usage(output=20)))
+    response = in_process(provider).chat.completions.with_raw_response.create(**STREAMED)
+    assert response.headers["x-ratelimit-remaining-tokens"] == "30"
+
+
 def test_output_may_go_beyond_its_quota(provider: InProcessProvider) -> None:
     """What is generated is known too late to be refused: then the next request is."""
     provider.default.configure(faults="quota@output_tokens=5")
