@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import gc
 import random
-import statistics
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import openai
@@ -81,11 +81,11 @@ def run(console: Console) -> None:
 
 
 def _cells(times: dict[str, list[float]]) -> list[str]:
-    cells = [f"{statistics.median(times['plain']):.0f}"]
+    cells = [f"{median(times['plain']):.0f}"]
     for mode in ("all", "none"):
         pair = times[f"vcrpy {mode}"], times[f"tokentape {mode}"]
-        ratio = statistics.median(ours / reference for reference, ours in zip(*pair, strict=True))
-        cells += [*(f"{statistics.median(each):.0f}" for each in pair), f"{ratio:.2f}x"]
+        ratio = median(ours / reference for reference, ours in zip(*pair, strict=True))
+        cells += [*(f"{median(each):.0f}" for each in pair), f"{ratio:.2f}x"]
     return cells
 
 

@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Final, NamedTuple
 
 from rich.console import Console
@@ -37,7 +38,7 @@ WORKERS: Final = (1, 2)
 STREAMS: Final = 5000
 _ARRIVALS_PER_S: Final = 250
 _SECONDS: Final = 5
-_ROUNDS: Final = 3
+_ROUNDS: Final = 5
 _WORDS: Final = 200
 _PACED: Final = "synthetic:ttft=100,tps=10"
 _SAMPLE_S: Final = 0.5
@@ -82,17 +83,15 @@ def run(console: Console) -> None:
         console.print(f"workers: left out: {error}")
         return
     _allow_files()  # for h2load, which inherits it
-    title = f"Answers of {_WORDS} words at once, {_CONNECTIONS} connections, {_SECONDS} s, best of {_ROUNDS}"
+    title = f"Answers of {_WORDS} words at once, {_CONNECTIONS} connections, {_SECONDS} s, medians of {_ROUNDS} rounds"
     table = Table(title=title, title_justify="left")
     for column in ("workers", "answers/s", "x one", "server CPU an answer", "generator CPU an answer"):
         table.add_column(column, justify="right")
     rounds = [[_carried(h2load, count) for count in WORKERS] for _ in range(_ROUNDS)]  # in turn
-    best = dict(zip(WORKERS, map(max, zip(*rounds, strict=True)), strict=True))
-    for count, found in best.items():
-        against = f"{found.rate / best[WORKERS[0]].rate:.2f}x"
-        table.add_row(
-            str(count), f"{found.rate:,.0f}", against, f"{found.server:,.0f} us", f"{found.generator:,.0f} us"
-        )
+    for number, count in enumerate(WORKERS):
+        rate, server, generator = (median(figures) for figures in zip(*(each[number] for each in rounds), strict=True))
+        against = median(each[number].rate / each[0].rate for each in rounds)
+        table.add_row(str(count), f"{rate:,.0f}", f"{against:.2f}x", f"{server:,.0f} us", f"{generator:,.0f} us")
     console.print(table)
     _print_paced(console, h2load)
 
