@@ -25,6 +25,7 @@ from rich.table import Table
 from bench.load import children_cpu, cpu_seconds, found_in
 from bench.servers import PATH, REQUEST_BODY
 from tests.environments import UnavailableError, program
+from tests.processes import children_of
 from tokentape_fake_provider import FakeProviderServer
 from tokentape_fake_provider.answers.warm_up import warm_up
 from tokentape_fake_provider.config import Worker
@@ -141,8 +142,7 @@ def serving(workers: int, timing: str, folder: str = "") -> Iterator[Serving]:
         assert process.stdout is not None
         try:
             port = int(process.stdout.readline())
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            yield Serving(port, [*map(int, children)])
+            yield Serving(port, children_of(process.pid))
         finally:
             process.terminate()
 

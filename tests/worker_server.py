@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+
+from tests.processes import children_of
 
 SERVE = (sys.executable, "-m", "tokentape_harness.cli", "serve", "--workers", "2", "--port")
 
@@ -32,8 +33,7 @@ class WorkerServer:
     @property
     def workers(self) -> list[int]:
         """The ids of its workers' processes."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return children_of(self.process.pid)
 
 
 @contextmanager

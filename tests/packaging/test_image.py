@@ -17,6 +17,7 @@ import yaml
 
 from tests.packaging.clean_root import Stage, build
 from tests.packaging.tools import REPOSITORY, copy_repository, run, tool, tracked
+from tests.processes import children_of
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
@@ -143,9 +144,8 @@ def test_an_image_without_its_server_is_unhealthy(image: Stage) -> None:
     with container(image, "--workers", "2") as process:
         assert in_container(image, process, *image.health).returncode == 0
         os.kill(process, 19)  # SIGSTOP: the workers still answer
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        for child in children:
-            os.kill(int(child), 9)
+        for child in children_of(process):
+            os.kill(child, 9)
         assert in_container(image, process, *image.health).returncode != 0
         os.kill(process, 18)
 

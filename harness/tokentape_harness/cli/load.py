@@ -84,7 +84,7 @@ def load(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Print the report; 1 if it breaks a requirement, 128 and the signal's number if one ended the run.
+    """Print the report; 1 if it breaks a requirement or lacks samples; after a signal, 128 and its number.
 
     Raises `UsageError`, `LoadError`, `UnknownWireError`.
     """
@@ -151,7 +151,7 @@ def load(
     broken = [problem for one in requirements if (problem := one.broken_by(report))]
     for problem in broken:
         print_error(problem)
-    return 1 if broken else 0
+    return 1 if broken or ran.lost else 0
 
 
 def _check_url(url: str, hint: str) -> None:

@@ -19,7 +19,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
-from tokentape_harness.load.plan import VARIABLE, Plan
+from tokentape_harness.load.plan import LOST_SAMPLES, VARIABLE, Plan
 from tokentape_harness.load.sample import Sample, write_samples
 from tokentape_harness.load.stream_user import StreamUser
 
@@ -115,6 +115,7 @@ def collect(environment: Environment, **_: Any) -> None:
         while missing_reports() and time.monotonic() < deadline:
             gevent.sleep(0.05)
         if len(ended) < _PLAN.processes:
+            environment.process_exit_code = LOST_SAMPLES
             logging.getLogger("tokentape").warning(
                 "%d of %d processes ended without their samples", _PLAN.processes - len(ended), _PLAN.processes
             )

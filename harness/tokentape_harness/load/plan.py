@@ -57,11 +57,16 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
 
+LOST_SAMPLES: Final = 64
+"""Locust's exit code where one of its processes ended without its samples."""
+
+
 class Ran(NamedTuple):
-    """How a run went: Locust's warnings, and the signal that ended it early."""
+    """How a run went: Locust's warnings, the signal that ended it early, and whether samples of its users are lost."""
 
     warnings: Sequence[str]
     signal: int | None = None
+    lost: bool = False
 
 
 def run_plan(plan: Plan) -> Ran:
@@ -101,7 +106,8 @@ def run_plan(plan: Plan) -> Ran:
                     os.killpg(process.pid, signal.SIGKILL)  # its own processes, if it ended before it closed them
         output.seek(0)
         lines = [line for line in output.read().splitlines() if line.strip()]
-    if process.returncode and not received:
+    lost = process.returncode == LOST_SAMPLES
+    if process.returncode and not received and not lost:
         raise LoadError(": ".join([f"Locust ended with exit code {process.returncode}", *lines[-3:]]))
     warnings = [line.partition("/WARNING/")[2].partition(": ")[2] for line in lines if "/WARNING/" in line]
-    return Ran(warnings, received[0] if received else None)
+    return Ran(warnings, received[0] if received else None, lost)

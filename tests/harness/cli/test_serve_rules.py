@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.processes import children_of
 from tokentape_harness.cli.run import run
 
 pytestmark = pytest.mark.slow
@@ -96,9 +97,7 @@ def test_each_worker_reloads(serve: Callable[..., Program], tmp_path: Path) -> N
     answers = iter(program.ask, None)
     while "old" in {next(answers) for _ in range(40)}:
         pass
-    number = program.process.pid
-    first, *_ = Path(f"/proc/{number}/task/{number}/children").read_text().split()
-    os.kill(int(first), signal.SIGKILL)
+    os.kill(children_of(program.process.pid)[0], signal.SIGKILL)
     program.read_until("tokentape: worker")
     while not httpx2.get(f"{program.url}/ready").is_success:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.pages import block_with, page_text
+from tests.processes import children_of
 from tests.servers.site import free_port
 from tokentape_fake_provider.faults.fault import CleanEnd
 from tokentape_fake_provider.hosting.server import FakeProviderServer
@@ -114,6 +116,19 @@ def test_a_run_that_is_ended_early_has_its_report(
     assert process.returncode == 128 + number
     assert report["complete"] >= 2
     assert page.exists()
+
+
+def test_a_run_that_lost_a_process_has_not_passed(server: FakeProviderServer) -> None:
+    """The samples of a worker that is killed are missing in the report: one line says so, and the exit code is 1."""
+    command = [sys.executable, "-m", "tokentape_harness.cli", "load", server.base_url("openai_chat"), "--json"]
+    command += ["-u", "2", "-t", "6", "--processes", "2", "--require", "requests>=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        server.default.journal.wait(lambda entries: len(entries) >= 6, timeout=100)
+        (locust,) = children_of(process.pid)
+        os.kill(children_of(locust)[0], signal.SIGKILL)
+        out, err = process.communicate()
+    assert (process.returncode, json.loads(out)["failed"]) == (1, 0)
+    assert "1 of 2 processes ended without their samples" in err
 
 
 # Locust between its start and its handlers of signals: a worker is forked, and nothing would close it.
