@@ -8,9 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Final, NamedTuple
 
 from rich.console import Console
@@ -23,8 +26,9 @@ from tests.environments import UnavailableError, node_environment, program
 OURS: Final = "fake provider, answers"
 BARE: Final = "bare ASGI, short and long"
 AIMOCK: Final = "aimock, a fixture"
-_ROUNDS: Final = 5
+_ROUNDS: Final = 11
 _ANSWERS: Final = 400
+_WARM: Final = 200
 _START_S: Final = 20.0
 _WHY_NODE: Final = "aimock needs node 20 and npm"
 
@@ -45,16 +49,23 @@ SOURCES: Final = (
 )
 
 
-class Cost(NamedTuple):
-    """The CPU time of one answer in us, and its events."""
+class Costs(NamedTuple):
+    """The CPU time of an answer in each round, in us, and its events."""
 
-    time: float
+    times: Sequence[float]
     events: int
 
-    @property
-    def of_event(self) -> float:
-        """The CPU time of an event, in us."""
-        return self.time / self.events
+    def against(self, other: Costs) -> float:
+        """The ratio to another in the same round: the median."""
+        return median(ours / theirs for ours, theirs in zip(self.times, other.times, strict=True))
+
+
+class _Asked(NamedTuple):
+    """A server that is asked for answers, and what reads its CPU time."""
+
+    port: int
+    cpu: Callable[[], float]
+    source: Source
 
 
 def run(console: Console) -> None:
@@ -64,48 +75,48 @@ def run(console: Console) -> None:
         return
     for shape, tokens in SHAPES.items():
         costs = _measure(shape, console)
-        title = f"CPU time of the server for an answer of {tokens} tokens, 8 connections, best of {_ROUNDS}"
+        title = f"CPU time of the server for an answer of {tokens} tokens, 8 connections, medians of {_ROUNDS} rounds"
         table = Table(title=title, title_justify="left")
         for column in ("answered by", "an answer", "an event", "x the bare app", "x an event of aimock"):
             table.add_column(column, justify="left" if column == "answered by" else "right")
         bare, aimock = costs[BARE], costs.get(AIMOCK)
         for name, cost in costs.items():
-            against = "" if aimock is None else f"{cost.of_event / aimock.of_event:.2f}x"
-            of_bare = f"{cost.time / bare.time:.1f}x"
-            table.add_row(name, f"{cost.time:,.0f} us", f"{cost.of_event:.2f} us", of_bare, against)
+            time, of_bare = median(cost.times), f"{cost.against(bare):.1f}x"
+            of_aimock = "" if aimock is None else f"{cost.against(aimock) * aimock.events / cost.events:.2f}x"
+            table.add_row(name, f"{time:,.0f} us", f"{time / cost.events:.2f} us", of_bare, of_aimock)
         console.print(table)
 
 
-def _measure(shape: str, console: Console) -> dict[str, Cost]:
-    costs = {}
-    with running(BARE) as bare:
-        costs[BARE] = _cost(bare.port, bare.cpu, Source(BARE, "/{}"), shape)
-    with running(OURS) as ours:
-        for source in SOURCES:
-            costs[source.name] = _cost(ours.port, ours.cpu, source, shape)
-    try:
-        with _running_aimock(SHAPES[shape]) as (port, cpu):
-            costs[AIMOCK] = _cost(port, cpu, Source(AIMOCK, PATH), shape)
-    except UnavailableError as error:
-        console.print(f"aimock: left out: {error}")
-    return costs
+def _measure(shape: str, console: Console) -> dict[str, Costs]:
+    """The costs of each source; all are asked in each round, so that other load meets all of them."""
+    with ExitStack() as servers:
+        bare, ours = servers.enter_context(running(BARE)), servers.enter_context(running(OURS))
+        asked = {BARE: _Asked(bare.port, bare.cpu, Source(BARE, "/{}"))}
+        asked |= {source.name: _Asked(ours.port, ours.cpu, source) for source in SOURCES}
+        try:
+            port, cpu = servers.enter_context(_running_aimock(SHAPES[shape]))
+            asked[AIMOCK] = _Asked(port, cpu, Source(AIMOCK, PATH))
+        except UnavailableError as error:
+            console.print(f"aimock: left out: {error}")
+        numbers, times = count(), defaultdict[str, list[float]](list)
+        events = {name: _events(one, shape, numbers) for name, one in asked.items()}
+        for _ in range(_ROUNDS):
+            for name, one in asked.items():
+                ask_in_turn(one.port, _requests(one.source, shape, numbers, _WARM))  # it has waited for the others
+                before = one.cpu()
+                ask_in_turn(one.port, _requests(one.source, shape, numbers, _ANSWERS))
+                times[name].append((one.cpu() - before) / _ANSWERS * 1e6)
+    return {name: Costs(times[name], events[name]) for name in asked}
 
 
-def _cost(port: int, cpu: Callable[[], float], source: Source, shape: str) -> Cost:
-    path, numbers = source.path.format(shape), iter(range(sys.maxsize))
+def _events(asked: _Asked, shape: str, numbers: Iterator[int]) -> int:
+    (first,) = _requests(asked.source, shape, numbers, 1)
+    return whole_response(asked.port, first).count(b"data: ")
 
-    def requests(count: int) -> Iterator[bytes]:
-        return (post(question(next(numbers) if source.varied else 0), path) for _ in range(count))
 
-    (first,) = requests(1)
-    events = whole_response(port, first).count(b"data: ")
-    ask_in_turn(port, requests(_ANSWERS // 2))
-    times = []
-    for _ in range(_ROUNDS):
-        before = cpu()
-        ask_in_turn(port, requests(_ANSWERS))
-        times.append(cpu() - before)
-    return Cost(min(times) / _ANSWERS * 1e6, events)
+def _requests(source: Source, shape: str, numbers: Iterator[int], many: int) -> Iterator[bytes]:
+    path = source.path.format(shape)
+    return (post(question(next(numbers) if source.varied else 0), path) for _ in range(many))
 
 
 @contextmanager
