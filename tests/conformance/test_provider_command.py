@@ -76,7 +76,7 @@ def test_a_server_that_cannot_be_scripted(run: Run, mute: FakeProviderServer, wi
 
 
 class BusyTarget(Target):
-    """A server on a machine where a long response arrives in so many reads, one number a response, then the last."""
+    """A server on a busy machine: `reads` are the numbers of reads of its responses; the last number stays."""
 
     reads: ClassVar[list[int]] = []
 

@@ -115,17 +115,17 @@ def merged(text: str, spans: Sequence[Span], rules: RedactionRules) -> list[Span
     """Spans in order, overlapping ones merged, without those that are a placeholder already."""
     if not spans:
         return []
-    merged: list[Span] = []
+    found: list[Span] = []
     for span in sorted(spans):
-        if merged and span.start < merged[-1].end:
-            last = merged[-1]
-            merged[-1] = last._replace(end=max(last.end, span.end))
+        if found and span.start < found[-1].end:
+            last = found[-1]
+            found[-1] = last._replace(end=max(last.end, span.end))
         else:
-            merged.append(span)
+            found.append(span)
     # A rule may match a placeholder or a part of it, which would never end.
     pattern = "|".join(map(re.escape, sorted(rules.placeholders, key=len, reverse=True)))
     done = [match.span() for match in re.finditer(pattern, text)]
-    return [span for span in merged if not _is_done(span, done)]
+    return [span for span in found if not _is_done(span, done)]
 
 
 def _is_done(span: Span, done: Sequence[tuple[int, int]]) -> bool:
